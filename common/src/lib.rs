@@ -1,0 +1,15 @@
+//! Plain data shared by the kernel programs and user space.
+//!
+//! Everything that crosses the boundary is `repr(C)`, has no implicit padding, and its layout is asserted at compile
+//! time. Nothing here allocates or does I/O.
+#![no_std]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
+pub mod matcher;
+pub mod record;
+pub mod state;
+
+#[cfg(feature = "user")]
+mod user;

@@ -1,0 +1,17 @@
+//! What may cross the boundary as plain bytes.
+
+#![expect(unsafe_code, reason = "aya::Pod is a promise about layout")]
+
+use crate::{
+    matcher::Automaton,
+    state::{Client, Settings, Socket},
+};
+
+macro_rules! plain {
+    ($($t:ty),+) => {$(
+        // SAFETY: repr(C), no padding (asserted beside the type), any bit pattern is valid.
+        unsafe impl aya::Pod for $t {}
+    )+};
+}
+
+plain!(Automaton, Client, Settings, Socket);

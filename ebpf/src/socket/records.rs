@@ -1,0 +1,117 @@
+//! TLS records in the segments that leave: each is compared by length with the plaintext writes that wait, which ties
+//! a TLS object to its socket, and carries a denial to the right one.
+//!
+//! This works without a file descriptor in the TLS object (Node, asyncio and .NET encrypt into memory) and without
+//! knowing which thread sends.
+
+use super::{egress::alert, segment::Segment};
+use crate::maps::{PENDING, SKB_HAS_PID, TLS, control, count, now};
+use aya_ebpf::{helpers::bpf_get_current_pid_tgid, programs::SkBuffContext};
+use gnomon_common::{
+    record::{Bound, kind},
+    state::{PendingKey, Socket, TlsKey, counter, denial},
+};
+
+/// Records looked at in one segment; OpenSSL writes one per call, Node a few.
+const MAX_RECORDS: u32 = 16;
+const APPLICATION_DATA: u8 = 23;
+/// What encryption adds to the plaintext: TLS 1.3 a content type and a 16-byte tag (RFC 8446, 5.2); TLS 1.2 AES-GCM an
+/// 8-byte nonce and a tag (RFC 5288, 3); TLS 1.2 ChaCha20-Poly1305 a tag (RFC 7905, 2).
+const OVERHEADS: [u32; 3] = [17, 24, 16];
+/// A write whose ciphertext has not come after this long never will.
+const STALE: u64 = 10_000_000_000;
+
+#[inline(always)]
+pub fn walk(ctx: &SkBuffContext, s: &mut Socket, cookie: u64, segment: &Segment) {
+    if s.synced & 4 == 0 {
+        s.record_at = segment.seq;
+        s.synced |= 4;
+    }
+    let mut i = 0;
+    while i < MAX_RECORDS {
+        i += 1;
+        let at = s.record_at.wrapping_sub(segment.seq) as i32;
+        if at < 0 || at as u32 >= segment.len {
+            // Before this segment: a retransmission. Behind it: the record goes on.
+            return;
+        }
+        let at = at as u32;
+        if at + 5 > segment.len {
+            lost(s);
+            return;
+        }
+        let Ok(head) = ctx.load::<[u8; 5]>((segment.at + at) as usize) else {
+            lost(s);
+            return;
+        };
+        let len = (head[3] as u32) << 8 | head[4] as u32;
+        if !(20..=24).contains(&head[0]) || head[1] != 3 || len > (1 << 14) + 256 {
+            lost(s);
+            return;
+        }
+        s.record_at = s.record_at.wrapping_add(5 + len);
+        if head[0] == APPLICATION_DATA && (s.tls_stream == 0 || alert(s.tgid)) {
+            settle(s, cookie, len);
+        }
+    }
+}
+
+#[inline(always)]
+fn lost(s: &mut Socket) {
+    s.synced &= !4;
+    count(counter::RECORD_SYNC_LOST, 1);
+}
+
+/// Looks for a write that could have become a record of this length.
+#[inline(always)]
+fn settle(s: &mut Socket, cookie: u64, record: u32) {
+    let mut i = 0;
+    while i < OVERHEADS.len() {
+        let overhead = OVERHEADS[i];
+        i += 1;
+        if record <= overhead {
+            continue;
+        }
+        let len = record - overhead;
+        if take(s, cookie, PendingKey { tgid: s.tgid, len }) {
+            return;
+        }
+        // A socket made by one process and used by another (fork, SCM_RIGHTS): its sender is the one that encrypts.
+        if SKB_HAS_PID.load() != 0 {
+            let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+            if tgid != s.tgid && take(s, cookie, PendingKey { tgid, len }) {
+                return;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn take(s: &mut Socket, cookie: u64, key: PendingKey) -> bool {
+    let Some(p) = PENDING.get_ptr(key) else {
+        return false;
+    };
+    // SAFETY: a live map value, copied at once.
+    let p = unsafe { *p };
+    if now().wrapping_sub(p.time) > STALE {
+        let _ = PENDING.remove(key);
+        return false;
+    }
+    if p.denied != 0 {
+        s.denied = denial::DECIDED;
+    }
+    if p.ambiguous != 0 {
+        return true;
+    }
+    let _ = PENDING.remove(key);
+    if let Some(t) = TLS.get_ptr_mut(TlsKey { ssl: p.ssl, tgid: key.tgid, reserved: 0 }) {
+        // SAFETY: a live map value; one aligned store.
+        unsafe { (*t).cookie = cookie };
+    }
+    if s.tls_stream != p.stream {
+        s.tls_stream = p.stream;
+        count(counter::BOUND, 1);
+        control(kind::BOUND, p.stream, 0, key.tgid, 0, Bound { cookie });
+    }
+    true
+}

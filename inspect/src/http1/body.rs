@@ -1,0 +1,250 @@
+//! What happens to the content of one body.
+
+use std::sync::Arc;
+
+use super::head::{Content, Length};
+use crate::{
+    Direction, Item, Loss, Transport,
+    documents::{Documents, Outcome},
+    mcp::{HttpContext, Origin, ResponseContext},
+    message_buf::{Complete, MessageBuf},
+    sse::{Event, Sse},
+    text::Text,
+};
+
+/// One body on its way.
+#[derive(Debug)]
+pub(crate) struct Body {
+    sink: Sink,
+    pub(crate) source: Source,
+    /// The raw head; searched once, with the first MCP message of the body.
+    head: Vec<u8>,
+    /// Something was recognised as MCP.
+    pub(crate) mcp: bool,
+}
+
+/// Where a body belongs.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) direction: Direction,
+    pub(crate) http: Arc<HttpContext>,
+    pub(crate) response: Option<ResponseContext>,
+    pub(crate) exchange: Option<u64>,
+    pub(crate) exchange_mcp: bool,
+}
+
+#[derive(Debug)]
+enum Sink {
+    Json(MessageBuf),
+    Events(Sse),
+    Text(Text),
+    /// Not read: media. Not counted as lost, because nothing in it could be a message.
+    Skip,
+    /// Not readable: encoded. Bytes so far.
+    Encoded(u64),
+}
+
+impl Source {
+    pub(crate) fn origin(&self) -> Origin<'_> {
+        Origin {
+            direction: self.direction,
+            transport: Transport::Http,
+            http: Some(&self.http),
+            response: self.response.as_ref(),
+            exchange: self.exchange,
+            exchange_mcp: self.exchange_mcp,
+        }
+    }
+
+    /// Whether MCP may be in this body at all. Clients send messages with POST only, and declare JSON. A body that
+    /// is declared as something else (an upload) counts only where everything around it says MCP.
+    fn may_be_mcp(&self, content: Content, documents: &Documents) -> bool {
+        if self.direction == Direction::Request && self.http.http_method.as_deref() != Some("POST") {
+            return false;
+        }
+        match content {
+            Content::Json | Content::Unnamed | Content::EventStream => true,
+            Content::Text | Content::Binary => {
+                self.http.certain()
+                    || self.http.accept_both
+                    || self.exchange_mcp
+                    || documents.connection.established(&self.origin())
+            }
+        }
+    }
+}
+
+impl Body {
+    pub(crate) fn new(
+        source: Source,
+        head: Vec<u8>,
+        length: Length,
+        encoded: bool,
+        content: Content,
+        documents: &Documents,
+    ) -> Self {
+        let cap = documents.limits.message_bytes;
+        let sink = if length == Length::Exactly(0) {
+            Sink::Skip
+        } else if encoded {
+            Sink::Encoded(0)
+        } else if source.may_be_mcp(content, documents) {
+            match content {
+                Content::EventStream => Sink::Events(Sse::new(cap)),
+                _ => Sink::Json(MessageBuf::new(cap)),
+            }
+        } else if documents.limits.search_other && content != Content::Binary {
+            Sink::Text(Text::new(documents.limits.findings))
+        } else {
+            Sink::Skip
+        };
+        let mcp = source.exchange_mcp;
+        Self { sink, source, head, mcp }
+    }
+
+    pub(crate) fn buffered(&self) -> usize {
+        let sink = match &self.sink {
+            Sink::Json(buf) => buf.buffered(),
+            Sink::Events(sse) => sse.buffered(),
+            Sink::Text(text) => text.buffered(),
+            Sink::Skip | Sink::Encoded(_) => 0,
+        };
+        sink + self.head.capacity()
+    }
+
+    /// Takes content. `last`: nothing follows, so a body that came whole need not be copied.
+    pub(crate) fn push(&mut self, bytes: &[u8], last: bool, documents: &mut Documents, out: &mut Vec<Item>) {
+        match &mut self.sink {
+            Sink::Skip => {}
+            Sink::Encoded(total) => *total += bytes.len() as u64,
+            Sink::Text(text) => text.push(bytes, out),
+            Sink::Json(_) if last => {}
+            Sink::Json(buf) => {
+                if let Some(beginning) = buf.push(bytes) {
+                    let outcome = documents.inspect(&self.source.origin(), beginning, &self.head, true, out);
+                    self.mcp |= outcome == Outcome::Mcp;
+                    buf.release();
+                }
+            }
+            Sink::Events(sse) => {
+                let mut visit = Visit { source: &self.source, head: &mut self.head, mcp: &mut self.mcp };
+                sse.push(bytes, &mut |event| visit.event(event, documents, out));
+            }
+        }
+        if last {
+            self.end(bytes, documents, out);
+        }
+    }
+
+    /// The body has ended; `tail` is content of a JSON body not pushed before.
+    fn end(&mut self, tail: &[u8], documents: &mut Documents, out: &mut Vec<Item>) {
+        let origin = self.source.origin();
+        let direction = origin.direction;
+        match &mut self.sink {
+            Sink::Skip => {}
+            Sink::Encoded(total) => {
+                self.mcp |= documents.inspect_headers(&origin, &self.head, *total, out);
+                documents.lost(direction, Loss::Encoded, *total, out);
+            }
+            Sink::Text(text) => text.finish(out),
+            Sink::Json(buf) => match buf.complete(tail) {
+                Complete::Whole(document) => {
+                    let outcome = documents.inspect(&origin, document, &self.head, false, out);
+                    self.mcp |= outcome == Outcome::Mcp;
+                }
+                Complete::Over { bytes, beginning } => {
+                    if !beginning.is_empty() {
+                        let outcome = documents.inspect(&origin, beginning, &self.head, true, out);
+                        self.mcp |= outcome == Outcome::Mcp;
+                    }
+                    if !self.mcp {
+                        self.mcp = documents.inspect_headers(&origin, &self.head, buf_total(bytes, documents), out);
+                    }
+                    documents.lost(direction, Loss::Message, bytes, out);
+                }
+            },
+            Sink::Events(sse) => {
+                let mut visit = Visit { source: &self.source, head: &mut self.head, mcp: &mut self.mcp };
+                sse.finish(&mut |event| visit.event(event, documents, out));
+            }
+        }
+        documents.other();
+        self.sink = Sink::Skip;
+    }
+
+    /// The stream ends here. Returns the bytes of a message cut by it.
+    pub(crate) fn cut(&mut self, documents: &mut Documents, out: &mut Vec<Item>) -> u64 {
+        match &mut self.sink {
+            Sink::Json(buf) => buf.total(),
+            Sink::Encoded(total) => *total,
+            Sink::Skip => 0,
+            Sink::Text(_) | Sink::Events(_) => {
+                self.end(b"", documents, out);
+                0
+            }
+        }
+    }
+
+    /// Content was lost in the middle. Returns the bytes dropped besides.
+    pub(crate) fn gap(&mut self, missing: u64, out: &mut Vec<Item>) -> u64 {
+        match &mut self.sink {
+            Sink::Json(buf) => {
+                let dropped = buf.total();
+                self.sink = Sink::Skip;
+                dropped
+            }
+            Sink::Events(sse) => sse.gap(),
+            Sink::Text(text) => {
+                text.gap(missing, out);
+                0
+            }
+            Sink::Skip => 0,
+            Sink::Encoded(total) => std::mem::take(total),
+        }
+    }
+}
+
+fn buf_total(over: u64, documents: &Documents) -> u64 {
+    over + documents.limits.message_bytes as u64
+}
+
+/// What the events of a stream need.
+struct Visit<'a> {
+    source: &'a Source,
+    head: &'a mut Vec<u8>,
+    mcp: &'a mut bool,
+}
+
+impl Visit<'_> {
+    fn event(&mut self, event: Event<'_>, documents: &mut Documents, out: &mut Vec<Item>) {
+        let origin = self.source.origin();
+        let outcome = match event {
+            Event::Endpoint(uri) => {
+                if is_endpoint(uri) {
+                    let mut announced = HttpContext::default();
+                    announced.target(&String::from_utf8_lossy(uri));
+                    documents.connection.session = announced.session;
+                    documents.connection.establish(origin.http.map(|http| &**http));
+                    *self.mcp = true;
+                }
+                return;
+            }
+            Event::Data(data) if data.trim_ascii().is_empty() => return,
+            Event::Data(data) => documents.inspect(&origin, data, self.head, false, out),
+            Event::Cut(data, over) => {
+                let outcome = documents.inspect(&origin, data, self.head, true, out);
+                documents.lost(origin.direction, Loss::Message, over, out);
+                outcome
+            }
+        };
+        if outcome == Outcome::Mcp {
+            *self.mcp = true;
+            *self.head = Vec::new();
+        }
+    }
+}
+
+/// The legacy endpoint event carries a URI reference, not JSON.
+fn is_endpoint(uri: &[u8]) -> bool {
+    uri.starts_with(b"/") || uri.starts_with(b"http://") || uri.starts_with(b"https://")
+}

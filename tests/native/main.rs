@@ -1,0 +1,7 @@
+//! The agent on this machine's kernel, as root, against real clients.
+mod attach;
+mod lifecycle;
+mod policy_change;
+mod ship;
+mod stage;
+mod stop;
