@@ -5,8 +5,13 @@
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod enforce;
+pub mod identity;
 pub mod journal;
 pub mod kernel;
+pub mod pipeline;
+pub mod policy_source;
 pub mod ship;
 pub mod spool;
+pub mod stream;
 pub mod telemetry;

@@ -106,7 +106,8 @@ pub async fn start(options: &Options) -> Result<Running, ServeError> {
     let http_server = {
         let (store, data, stopped) = (store.clone(), data.clone(), stopped.clone());
         async move {
-            http::serve(http_listener, store, connected, data, grpc, stopped).await.map_err(|e| e.to_string())
+            http::serve(http_listener, store, connected, data, grpc, stopped).await;
+            Ok(())
         }
     };
     let tasks = vec![

@@ -2,12 +2,14 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a failed set-up ends the test")]
 
+#[path = "common/chromium.rs"]
+mod chromium;
 mod common;
 
 use std::{path::PathBuf, time::Duration};
 
+use chromium::Chromium;
 use common::{Collector, event};
-use gnomon_collector::secret::Kind;
 use gnomon_proto::v1::{Batch, Enforcement, Event, Finding, Health, Loss};
 
 /// What an agent might send in a minute, with a hostile tool name in it.
@@ -92,53 +94,58 @@ fn health() -> Health {
     }
 }
 
-async fn chromium(arguments: &[String]) -> String {
-    let profile = tempfile::tempdir().unwrap();
-    let run = tokio::process::Command::new("chromium")
-        .args("--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync".split(' '))
-        .args("--disable-background-networking --disable-component-update --hide-scrollbars".split(' '))
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .args(arguments)
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(Duration::from_secs(60), run).await.expect("in time").unwrap();
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium: cargo test -p gnomon-collector --test browser -- --ignored"]
 async fn an_ingested_event_appears_on_the_page_as_text() {
     let collector = Collector::start().await;
     let agent = collector.agent("m").await;
+    let mut browser = Chromium::start();
+
+    browser.open(collector.running.admin_link.as_ref().unwrap());
+    browser.wait_for("document.querySelector('#live')?.dataset.state === 'live'");
+    browser.wait_for("!document.querySelector('#events-empty').hidden");
+
     let mut ship = collector.ship(&agent).await.unwrap();
     ship.send(Batch { epoch: "e".into(), events: events(), health: Some(health()) }).await.unwrap();
+    browser.wait_for("document.querySelectorAll('#events tbody tr[data-event-id]').length === 16");
+    browser.wait_for("document.querySelectorAll('#events tr[data-verdict=deny]').length === 6");
+    browser.wait_for("document.querySelector('#events').textContent.includes('stopped, 0 B left the host')");
+    browser.wait_for("document.querySelector('#events').textContent.includes('<img src=x onerror=')");
+    assert_eq!(
+        browser.evaluate("document.querySelectorAll('#events img').length + document.title"),
+        "0Gnomon"
+    );
 
-    let link = async |path: &str| {
-        let link = collector.secret(Kind::Link, Duration::from_secs(60)).await;
-        format!("http://{}/login?token={}{path}", collector.running.addresses.http, link.text())
-    };
-    let page = chromium(&["--virtual-time-budget=4000".into(), "--dump-dom".into(), link("").await]).await;
-    assert_eq!(page.matches("data-event-id=").count(), 16, "{page}");
-    assert!(page.contains("data-verdict=\"deny\"") && page.contains("stopped, 0 B left the host"));
-    assert!(page.contains("&lt;img src=x onerror") && !page.contains("<title>owned"), "text stays text");
-    assert!(page.contains("data-host-id=") && page.contains("data-sanctioned=\"true\""));
-    assert!(page.contains("data-state=\"live\""), "the stream stands");
+    browser.evaluate("document.querySelector('#events tr[data-event-id] .expand').click()");
+    browser.wait_for("document.querySelector('#events tr.detail pre')?.textContent.includes('revision 7')");
+    browser.wait_for("document.querySelector('#hosts [data-state=online]') !== null");
+    browser.wait_for("document.querySelectorAll('#servers tbody tr').length === 2");
 
+    // Filtered by the collector, and live under the filter too.
+    browser.evaluate("q.value = 'tool-99'; q.dispatchEvent(new Event('input', { bubbles: true }))");
+    browser.wait_for("document.querySelectorAll('#events tr[data-event-id]').length === 0");
+    browser.wait_for("document.querySelector('#live').dataset.state === 'live'");
+    ship.send(Batch { epoch: "e".into(), events: vec![event(98), event(99)], health: None }).await.unwrap();
+    browser.wait_for("document.querySelector('#events tr[data-event-id]')?.dataset.tool === 'tool-99'");
+    assert_eq!(browser.evaluate("document.querySelectorAll('#events tr[data-event-id]').length"), 1);
+    browser.evaluate("q.value = ''; q.dispatchEvent(new Event('input', { bubbles: true }))");
+    browser.wait_for("document.querySelectorAll('#events tr[data-event-id]').length === 18");
+
+    for width in [1280, 400] {
+        browser.resize(width, 900, "light");
+        let overflow = "document.documentElement.scrollWidth > document.documentElement.clientWidth";
+        assert_eq!(browser.evaluate(overflow), false, "nothing to scroll sideways at {width} px");
+    }
     if let Some(dir) = std::env::var_os("SCREENSHOTS").map(PathBuf::from) {
-        for (name, size, view) in [
-            ("events-1280", "1280,900", "#/events"),
-            ("events-400", "400,1400", "#/events"),
-            ("hosts-1280", "1280,900", "#/hosts"),
-            ("servers-1280", "1280,600", "#/servers"),
-            ("servers-400", "400,900", "#/servers"),
-        ] {
-            chromium(&[
-                "--virtual-time-budget=4000".into(),
-                format!("--window-size={size}"),
-                format!("--screenshot={}", dir.join(format!("{name}.png")).display()),
-                link(view).await,
-            ])
-            .await;
+        browser.evaluate("document.querySelectorAll('.expand')[3].click()");
+        for view in ["events", "hosts", "servers"] {
+            browser.evaluate(&format!("location.hash = '#/{view}'"));
+            for (width, height, scheme) in [(1280, 1000, "light"), (1280, 1000, "dark"), (400, 1400, "light")]
+            {
+                browser.resize(width, height, scheme);
+                tokio::time::sleep(Duration::from_millis(600)).await;
+                browser.screenshot(&dir.join(format!("{view}-{width}-{scheme}.png")));
+            }
         }
     }
 }

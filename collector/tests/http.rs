@@ -131,7 +131,10 @@ async fn events_are_filtered_and_paged() {
     assert_eq!(seqs("limit=2&after=5").await, [6, 7]);
     assert_eq!(seqs("verdict=allow&q=").await, [5]);
     assert_eq!(seqs("method=initialize").await, [7]);
-    assert_eq!(seqs("q=%25_OFF").await, [6], "wildcards stand for themselves");
+    assert_eq!(seqs("q=%25_OFF").await, [6]);
+    for wildcard in ["q=tool_12", "q=tool%2512"] {
+        assert_eq!(seqs(wildcard).await, [0; 0], "wildcards stand for themselves: {wildcard}");
+    }
     assert_eq!(seqs("q=tool-12").await, [12]);
     assert_eq!(seqs("host=web-1&limit=1").await, [20]);
     assert_eq!(seqs(&format!("host={}&limit=1", agent.id)).await, [20]);

@@ -96,6 +96,10 @@ pub struct Dropped {
     pub cookie: u64,
     /// Its other end.
     pub remote: Endpoint,
+    /// One of [`crate::state::carries`].
+    pub carries: u32,
+    /// Keeps the size a multiple of 8.
+    pub reserved: u32,
 }
 
 /// A socket address as the kernel's sockaddr contexts give it.

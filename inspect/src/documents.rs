@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Direction, Item, Limits, Loss, Message,
+    Direction, Item, Limits, Loss,
     dlp::{Collector, Place},
     json::{self, Error, LeafKind, Value},
     mcp::{self, Connection, Origin, decode_header},
@@ -76,7 +76,9 @@ impl Documents {
             Parsed::Other => return Outcome::Json,
             Parsed::Broken(error) => return Outcome::Broken(error),
         };
-        let Some(mut message) = mcp::recognise(&rpc, origin, &mut self.connection) else { return Outcome::Json };
+        let Some(mut message) = mcp::recognise(&rpc, origin, &mut self.connection) else {
+            return Outcome::Json;
+        };
         let wire = whole.unwrap_or(rpc.raw);
         message.size = wire.len() as u64;
         message.sha256 = hex(&Sha256::digest(wire));
@@ -153,7 +155,16 @@ impl Documents {
 
     fn search_other(&self, text: &[u8], out: &mut Vec<Item>) {
         let mut found = Collector::new(self.limits.findings);
-        if search_json(text, "", self.limits.path_depth, &mut found).is_err() {
+        let mut rest = text;
+        let mut broken = rest.is_empty();
+        // Usually one document; several in a row when a body is declared as JSON lines.
+        while !broken && !rest.is_empty() {
+            match search_json(rest, "", self.limits.path_depth, &mut found) {
+                Ok(end) => rest = rest[end..].trim_ascii_start(),
+                Err(_) => broken = true,
+            }
+        }
+        if broken {
             found = Collector::new(self.limits.findings);
             found.search(text, &Place::text());
         }
@@ -180,9 +191,10 @@ fn may_be_rpc(text: &[u8]) -> bool {
     memchr::memmem::find(text, b"jsonrpc").is_some() || memchr::memmem::find(text, b"\\u00").is_some()
 }
 
-fn search_json(text: &[u8], root: &str, depth: usize, found: &mut Collector) -> Result<(), Error> {
+fn search_json(text: &[u8], root: &str, depth: usize, found: &mut Collector) -> Result<usize, Error> {
     json::walk(text, root, depth, |leaf| {
-        let place = Place { path: leaf.path, name: leaf.name, key: leaf.kind == LeafKind::Key, secrets_only: false };
+        let place =
+            Place { path: leaf.path, name: leaf.name, key: leaf.kind == LeafKind::Key, secrets_only: false };
         found.search(&leaf.bytes, &place);
     })
 }
@@ -205,14 +217,11 @@ fn search_headers(head: &[u8], found: &mut Collector) {
 
 fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]).map(char::from).collect()
-}
-
-impl Message {
-    /// Signal of a message read only in part.
-    pub(crate) fn mark(&mut self, signal: &'static str) {
-        self.signals.push(signal);
-    }
+    bytes
+        .iter()
+        .flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]])
+        .map(char::from)
+        .collect()
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ pub struct Limits {
     /// JSON levels named in [`Finding::where_`](crate::Finding::where_). Deeper strings are still searched, under the
     /// name of their ancestor. Default 16.
     pub path_depth: usize,
-    /// Findings reported per message or block of text; the rest is counted in
-    /// [`Message::findings_omitted`](crate::Message::findings_omitted). Default 256.
+    /// Findings reported per detector and message (or block of text); the rest is counted in
+    /// [`Message::findings_omitted`](crate::Message::findings_omitted). Default 64.
     pub findings: usize,
     /// Search content that is not MCP as well ([`Item::Findings`](crate::Item::Findings)). Default true; a host that
     /// only cares for MCP turns it off and saves most of the work on unrelated traffic. Does not apply to
@@ -32,7 +32,7 @@ impl Default for Limits {
             pending_requests: 256,
             batch_messages: 4096,
             path_depth: 16,
-            findings: 256,
+            findings: 64,
             search_other: true,
         }
     }

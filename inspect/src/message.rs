@@ -45,10 +45,10 @@ pub struct Message {
     pub signals: Vec<&'static str>,
     /// Bytes of the JSON-RPC message on the wire.
     pub size: u64,
-    /// SHA-256 of those bytes, hexadecimal; of the part inspected when `truncated`.
+    /// SHA-256 of those bytes, hexadecimal; of the part inspected when `truncated`; empty when none could be.
     pub sha256: String,
     pub findings: Vec<Finding>,
-    /// Findings over [`Limits::findings`](crate::Limits::findings), not listed.
+    /// At least so many findings over [`Limits::findings`](crate::Limits::findings) are not listed.
     pub findings_omitted: u64,
     /// A JSON-RPC error, or a tool result with `isError`.
     pub error: bool,

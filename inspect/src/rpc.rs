@@ -20,8 +20,6 @@ pub(crate) struct Rpc<'a> {
     pub(crate) result: Option<Value<'a>>,
     pub(crate) error: Option<Value<'a>>,
     pub(crate) duplicate_keys: bool,
-    /// `"jsonrpc":"2.0"` was there.
-    pub(crate) versioned: bool,
 }
 
 /// What a JSON text turned out to be.
@@ -107,7 +105,6 @@ impl<'a> Seen<'a> {
             result: self.result,
             error: self.error,
             duplicate_keys: self.duplicate,
-            versioned,
         })
     }
 }
@@ -145,7 +142,8 @@ mod tests {
 
     #[test]
     fn keys_in_any_order_with_escapes_last_wins() {
-        let rpc = parse(r#"{"m\u0065thod":"ping","id":1.0,"method":"tools\/list","json\u0072pc":"2.0"}"#).unwrap();
+        let rpc =
+            parse(r#"{"m\u0065thod":"ping","id":1.0,"method":"tools\/list","json\u0072pc":"2.0"}"#).unwrap();
         assert_eq!(rpc.method.as_deref(), Some("tools/list"));
         assert!(rpc.duplicate_keys);
         assert_eq!(rpc.id.unwrap().as_json(), "1");

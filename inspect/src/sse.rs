@@ -168,7 +168,10 @@ mod tests {
         let stream = "\u{feff}event: endpoint\r\ndata: /message?sessionId=1\r\n\r\n: ping\n\nid: 4\ndata:a\ndata: b\n\n\
                       event: message\rdata: c\r\rdata: last";
         for piece in 1..stream.len() {
-            assert_eq!(events(stream, piece), ["endpoint /message?sessionId=1", "data a\nb", "data c", "data last"]);
+            assert_eq!(
+                events(stream, piece),
+                ["endpoint /message?sessionId=1", "data a\nb", "data c", "data last"]
+            );
         }
     }
 

@@ -84,7 +84,9 @@ pub(crate) fn detect(bytes: &[u8]) -> Option<Framing> {
     if let Some(decided) = after_prefix(bytes, b"PRI * HTTP/2.0\r\n") {
         return decided.then_some(Framing::Opaque);
     }
-    let Some(complete) = METHODS.iter().find_map(|m| after_prefix(bytes, m)) else { return Some(Framing::Text) };
+    let Some(complete) = METHODS.iter().find_map(|m| after_prefix(bytes, m)) else {
+        return Some(Framing::Text);
+    };
     if !complete {
         return None;
     }
@@ -130,7 +132,9 @@ mod tests {
 
     #[test]
     fn more_bytes_never_change_a_decision() {
-        for text in ["POST /mcp HTTP/1.1\r\nHost: a\r\n\r\n", "PRIVATE", "GET\n", "HTTP/2 200", "PUT x\nHTTP/1.1"] {
+        for text in
+            ["POST /mcp HTTP/1.1\r\nHost: a\r\n\r\n", "PRIVATE", "GET\n", "HTTP/2 200", "PUT x\nHTTP/1.1"]
+        {
             let mut decided = None;
             for end in 0..=text.len() {
                 let now = detect(&text.as_bytes()[..end]);

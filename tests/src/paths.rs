@@ -8,7 +8,8 @@ use anyhow::{Result, bail};
 
 /// The repository's root folder.
 pub fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package)
 }
 
 /// A file of `tests/fixtures`.

@@ -3,7 +3,8 @@ use std::path::{Path, PathBuf};
 
 /// The repository's root folder.
 pub(crate) fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package)
 }
 
 /// Tools that are built for this repository alone.

@@ -34,7 +34,7 @@ pub(crate) fn run(_: &Args) -> Result<()> {
         // The reason is printed with the others at the end: here it would scroll away.
         report.left_out.push("end to end, virtual machine, browser: they need root".to_owned());
     }
-    let set_up = report.stage("setup", setup::run);
+    let set_up = if root { report.stage("setup", setup::run) } else { report.attempt("setup", setup::run) };
     report.stage("format", || sh(cargo().args(["fmt", "--all", "--check"])));
     report.stage("clippy", || {
         sh(cargo().arg("clippy").args(USER_SPACE).args(["--all-targets", "--", "-D", "warnings"]))
@@ -79,6 +79,15 @@ impl Report {
                 None
             }
         }
+    }
+
+    /// Like a stage, but failing means that its purpose is left out: without root nothing can be installed.
+    fn attempt<T>(&mut self, name: &str, work: impl FnOnce() -> Result<T>) -> Option<T> {
+        let done = self.stage(name, work);
+        if done.is_none() {
+            self.left_out.extend(self.failed.pop());
+        }
+        done
     }
 
     fn finish(self) -> Result<()> {

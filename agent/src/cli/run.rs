@@ -1,19 +1,32 @@
 //! `gnomon-agent run`: the daemon, from its first file to its last.
+
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context;
+use gnomon_proto::v1::Event;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::{RunArgs, init_log};
 use crate::config::Config;
 use crate::control::{self, StatusSource};
-use crate::journal::Journal;
+use crate::identity::connected_processes;
+use crate::journal::{Journal, now_unix_nanos};
+use crate::kernel::{Kernel, Options, Probes};
+use crate::pipeline::{Parts, Pipeline};
+use crate::policy_source::{PolicyError, PolicySource, Update};
 use crate::ship::Shipper;
 use crate::telemetry::Telemetry;
+
+/// How often the policy file is looked at.
+const POLICY_CHECK: Duration = Duration::from_millis(500);
 
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let config = Config::load(args.config.as_deref())?;
@@ -34,6 +47,7 @@ async fn serve(config: &Config, journal: &Journal, telemetry: Telemetry) -> anyh
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let control = tokio::spawn(control::serve(&config.control.socket, Arc::new(Status(telemetry.clone())))?);
+    let (mut host, mut failed) = HostSide::start(config, journal, &telemetry)?;
     let (stop, stopped) = watch::channel(false);
     let shipper = config.collector.clone().map(|collector| {
         let shipper = Shipper::new(collector, config.spool.dir.clone(), journal.spool().clone(), telemetry);
@@ -43,16 +57,115 @@ async fn serve(config: &Config, journal: &Journal, telemetry: Telemetry) -> anyh
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        _ = failed.changed() => {}
     }
     control.abort();
-    // Written first, so that it can still be sent.
+    // First what makes events, then what writes them, then what sends them.
+    let outcome = tokio::task::spawn_blocking(move || host.stop()).await?;
     let last = journal.clone();
     tokio::task::spawn_blocking(move || last.close()).await?;
     stop.send_replace(true);
     if let Some(shipper) = shipper {
         shipper.await.context("the shipper ended badly")?;
     }
-    Ok(())
+    outcome
+}
+
+/// The threads that watch this host: probes, pipeline, policy file.
+struct HostSide {
+    stop: Arc<AtomicBool>,
+    pipeline: Option<JoinHandle<anyhow::Result<()>>>,
+    policy: Option<JoinHandle<()>>,
+    probes: Option<Probes>,
+}
+
+impl HostSide {
+    /// The receiver hears when the pipeline ends on its own.
+    fn start(
+        config: &Config,
+        journal: &Journal,
+        telemetry: &Telemetry,
+    ) -> anyhow::Result<(Self, watch::Receiver<bool>)> {
+        let mut kernel = Kernel::load(&Options { ring_bytes: config.capture.ring_bytes })?;
+        telemetry.set_level(if kernel.prevents() { "prevent-by-drop" } else { "observe" });
+        telemetry.set_lacks(kernel.lacks().to_vec());
+        let (maps, rings) = (kernel.take_maps()?, kernel.take_rings()?);
+        let can_prevent = kernel.prevents();
+
+        let mut source = PolicySource::new(config.policy.file.clone());
+        // A first policy that is wrong is an error of the configuration; later ones leave the last good one in force.
+        let first = source.first().or_else(|error| {
+            report(&error, journal);
+            if config.policy.file.as_deref().is_some_and(std::path::Path::exists) { Err(error) } else { Ok(source.fallback()) }
+        })?;
+
+        let probes = Probes::start(kernel.into_probes()?)?;
+        let requests = probes.requests().context("the probing thread ended")?;
+        let mut pipeline =
+            Pipeline::new(Parts { maps, probes: requests, journal: journal.clone(), telemetry: telemetry.clone(), can_prevent })?;
+        pipeline.install(first)?;
+        pipeline.adopt(connected_processes())?;
+
+        let stop = Arc::new(AtomicBool::new(false));
+        let (updates, policies) = channel();
+        let (ended, failed) = watch::channel(false);
+        let flag = Arc::clone(&stop);
+        let thread = std::thread::Builder::new().name("pipeline".into()).spawn(move || {
+            let done = pipeline.run(rings, &policies, &flag);
+            ended.send_replace(true);
+            done.map_err(anyhow::Error::from)
+        })?;
+        let policy = watch_policy(source, updates, Arc::clone(&stop), journal.clone())?;
+        Ok((Self { stop, pipeline: Some(thread), policy: Some(policy), probes: Some(probes) }, failed))
+    }
+
+    fn stop(&mut self) -> anyhow::Result<()> {
+        self.stop.store(true, Ordering::Relaxed);
+        let outcome = match self.pipeline.take().map(JoinHandle::join) {
+            Some(Ok(done)) => done,
+            Some(Err(_)) => Err(anyhow::anyhow!("the pipeline panicked")),
+            None => Ok(()),
+        };
+        if let Some(thread) = self.policy.take() {
+            let _ = thread.join();
+        }
+        // Last: takes every program out of the kernel.
+        drop(self.probes.take());
+        outcome
+    }
+}
+
+fn watch_policy(
+    mut source: PolicySource,
+    updates: Sender<Update>,
+    stop: Arc<AtomicBool>,
+    journal: Journal,
+) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("policy".into()).spawn(move || {
+        while !stop.load(Ordering::Relaxed) {
+            match source.changed() {
+                Some(Ok(update)) => {
+                    note(&journal, format!("revision {} in force", update.policy.revision()));
+                    if updates.send(update).is_err() {
+                        return;
+                    }
+                }
+                Some(Err(error)) => report(&error, &journal),
+                None => {}
+            }
+            std::thread::sleep(POLICY_CHECK);
+        }
+    })
+}
+
+fn report(error: &PolicyError, journal: &Journal) {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    tracing::error!(%error, source, "policy not put in force; the one in force stays");
+    note(journal, format!("not put in force: {error}"));
+}
+
+fn note(journal: &Journal, note: String) {
+    journal.record(Event { time_unix_nanos: now_unix_nanos(), kind: "policy".into(), note, ..Event::default() });
 }
 
 struct Status(Telemetry);

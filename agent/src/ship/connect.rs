@@ -78,6 +78,7 @@ fn tls_error(error: &std::io::Error, name: &ServerName<'_>) -> ShipError {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             format!("the certificate presented was not issued by the CA this host was enrolled with ({cause}); check [collector] address; if the collector was set up anew, set token to a new token")
         }
+        CertificateError::Other(other) => format!("{}; check that [collector] address and token are of the same collector", other.0),
         _ => format!("the collector's certificate is refused ({cause}); check that [collector] address and token are of the same collector"),
     })
 }

@@ -88,7 +88,8 @@ function verdict({ decision, enforcement }) {
 
 function what(event) {
   const { message, loss, kind, note } = event;
-  if (message?.method || message?.tool) return two(message.method, message.tool || message.uri);
+  if (message?.tool) return [el("span", { class: "tool" }, message.tool), el("span", { class: "dim" }, message.method)];
+  if (message?.method) return two(message.method, message.uri);
   if (message?.kind) return two(message.kind, message.server_name);
   if (loss) return two(`loss: ${loss.what ?? ""}`, `${loss.count} lost, ${bytes(loss.bytes ?? 0)}`);
   return two(kind, note);
@@ -107,7 +108,7 @@ function row({ id, host, hostname, time, event }) {
     "data-server": server?.host,
   },
   cell("Time", button),
-  cell("Host", el("span", { title: host }, hostname || host)),
+  cell("Host", el("span", { class: "short", title: `${hostname} ${host}` }, hostname || host)),
   cell("User, process", ...two(process?.user || (process && `uid ${process.uid}`), process && `${basename(process.exe) || process.comm || "?"} (${process.pid})`)),
   cell("Server", ...two(server?.host || server?.address, server?.sanctioned_as ? `sanctioned: ${server.sanctioned_as}` : server?.host && server.address)),
   cell("Method, tool", ...what(event)),

@@ -4,6 +4,7 @@
 
 mod api;
 mod auth;
+mod connections;
 mod error;
 mod headers;
 mod live;
@@ -45,15 +46,10 @@ pub async fn serve(
     data: DataDir,
     grpc: SocketAddr,
     stop: watch::Receiver<bool>,
-) -> std::io::Result<()> {
-    let mut until = stop.clone();
+) {
+    let until = stop.clone();
     let state = State { store, connected, data, grpc, stop, streams: Arc::new(Semaphore::new(STREAMS)) };
-    axum::serve(listener, router(state))
-        .with_graceful_shutdown(async move {
-            // An error means that the sender is gone: the same as stop.
-            let _ = until.wait_for(|stop| *stop).await;
-        })
-        .await
+    connections::serve(listener, router(state), until).await;
 }
 
 fn router(state: State) -> Router {

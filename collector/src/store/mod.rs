@@ -70,8 +70,11 @@ impl Store {
         self.writer.latest()
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers and the writer takes work.
     pub async fn ping(&self) -> Result<(), StoreError> {
+        if !self.writer.is_alive() {
+            return Err(StoreError::Closed);
+        }
         self.read(|connection| Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?)).await
     }
 

@@ -51,6 +51,10 @@ impl Writer {
         self.latest.clone()
     }
 
+    pub(super) fn is_alive(&self) -> bool {
+        lock(&self.jobs).as_ref().is_some_and(|jobs| !jobs.is_closed())
+    }
+
     pub(super) async fn close(&self) {
         drop(lock(&self.jobs).take());
         let thread = lock(&self.thread).take();

@@ -73,7 +73,8 @@ fn handle(ctx: &SkBuffContext) -> Option<i32> {
     if s.denied == denial::DECIDED {
         s.denied = denial::CARRIED_OUT;
         let stream = if s.tls_stream != 0 { s.tls_stream } else { cookie };
-        control(kind::DROPPED, stream, start, s.tgid, 0, Dropped { cookie, remote: s.remote });
+        let dropped = Dropped { cookie, remote: s.remote, carries: s.carries as u32, reserved: 0 };
+        control(kind::DROPPED, stream, start, s.tgid, 0, dropped);
     }
     Some(DROP)
 }

@@ -26,6 +26,7 @@ impl Place<'static> {
 pub(crate) struct Collector {
     findings: Vec<Finding>,
     omitted: u64,
+    /// Per detector, so that a flood of one kind does not hide another.
     limit: usize,
 }
 
@@ -40,11 +41,12 @@ impl Collector {
             if place.secrets_only && hit.class != Class::Secret {
                 return;
             }
-            if self.findings.len() == self.limit {
+            if self.findings.iter().filter(|f| f.detector == hit.detector).count() >= self.limit {
                 self.omitted += 1;
                 return;
             }
-            let where_ = if place.key { format!("{}#key", place.path) } else { place.path.to_owned() };
+            let path = if place.path.is_empty() { "text" } else { place.path };
+            let where_ = if place.key { format!("{path}#key") } else { path.to_owned() };
             self.findings.push(hit.report(where_));
         });
     }

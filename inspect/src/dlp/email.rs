@@ -5,7 +5,8 @@ use super::{
     detector::{Detector, Match, Subject, Trigger},
 };
 
-pub(crate) static DETECTOR: Detector = Detector { id: "email", class: Class::Pii, trigger: Trigger::At, check };
+pub(crate) static DETECTOR: Detector =
+    Detector { id: "email", class: Class::Pii, trigger: Trigger::At, check };
 
 /// RFC 5321 section 4.5.3.1.
 const LOCAL: usize = 64;
@@ -13,12 +14,18 @@ const DOMAIN: usize = 255;
 
 fn check(text: &Subject<'_>, at: usize) -> Option<Match> {
     let local_byte = |b: &u8| b.is_ascii_alphanumeric() || b"._%+-".contains(b);
-    let local = text.bytes[at.saturating_sub(LOCAL + 1)..at].iter().rev().take_while(|b| local_byte(b)).count();
+    let local =
+        text.bytes[at.saturating_sub(LOCAL + 1)..at].iter().rev().take_while(|b| local_byte(b)).count();
     let start = at - local;
     let name = &text.bytes[start..at];
     // `user:pass@host` is an address of a machine.
     let url = matches!(text.before(start), Some(b':' | b'/'));
-    if name.is_empty() || local > LOCAL || name[0] == b'.' || name.ends_with(b".") || url && !mailto(text, start) {
+    if name.is_empty()
+        || local > LOCAL
+        || name[0] == b'.'
+        || name.ends_with(b".")
+        || url && !mailto(text, start)
+    {
         return None;
     }
     let domain = text.run(at + 1, DOMAIN, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'));
@@ -31,7 +38,9 @@ fn check(text: &Subject<'_>, at: usize) -> Option<Match> {
         && labels.all(|l| !l.is_empty() && l.len() <= 63 && !l.starts_with(b"-") && !l.ends_with(b"-"));
     // Not the package@version and file@2x.png of developers.
     let file = matches!(top, b"png" | b"jpg" | b"jpeg" | b"gif" | b"svg" | b"webp");
-    (named && shaped && !file).then(|| Match {
+    // `git@host:path` is a place.
+    let login = name == b"git";
+    (named && shaped && !file && !login).then(|| Match {
         start,
         end: at + 1 + domain.len(),
         confidence: 0.9,

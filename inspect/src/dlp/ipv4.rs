@@ -20,8 +20,10 @@ fn check(text: &Subject<'_>, at: usize) -> Option<Match> {
     let address = run.strip_suffix(b".").unwrap_or(run);
     let end = at + address.len();
     let parsed: Ipv4Addr = std::str::from_utf8(address).ok()?.parse().ok()?;
-    let goes_on = text.bytes.get(at + run.len()).is_some_and(|b| b.is_ascii_alphanumeric() || b"-_".contains(b));
-    let nobody = parsed.is_loopback() || parsed.is_unspecified() || parsed.is_broadcast() || parsed.octets()[0] == 0;
+    let goes_on =
+        text.bytes.get(at + run.len()).is_some_and(|b| b.is_ascii_alphanumeric() || b"-_".contains(b));
+    let nobody =
+        parsed.is_loopback() || parsed.is_unspecified() || parsed.is_broadcast() || parsed.octets()[0] == 0;
     if goes_on || nobody || text.context(at, &["version", "release"]) {
         return None;
     }

@@ -43,5 +43,6 @@ fn check(text: &Subject<'_>, at: usize) -> Option<Match> {
 fn object(part: &[u8]) -> Option<Vec<u8>> {
     let text = URL_SAFE_NO_PAD.decode(part).ok()?;
     let mut members = Value(&text).members();
-    (members.by_ref().all(|member| member.is_ok()) && members.at_end() && Value(&text).is_object()).then_some(text)
+    (members.by_ref().all(|member| member.is_ok()) && members.at_end() && Value(&text).is_object())
+        .then_some(text)
 }

@@ -6,7 +6,8 @@ use super::{
     redact::mask,
 };
 
-pub(crate) static DETECTOR: Detector = Detector { id: "phone", class: Class::Pii, trigger: Trigger::Digits, check };
+pub(crate) static DETECTOR: Detector =
+    Detector { id: "phone", class: Class::Pii, trigger: Trigger::Digits, check };
 
 /// ITU-T E.164.
 const LONGEST: usize = 15;

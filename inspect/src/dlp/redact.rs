@@ -4,10 +4,10 @@
 const LONGEST: usize = 80;
 
 /// Keeps the first `head` and the last `tail` letters and digits, and all separators; stars for the rest. Never keeps
-/// more than a third of the letters and digits at the tail, so that short values do not show through.
+/// more than half of the rest at the tail, so that short values do not show through.
 pub(crate) fn mask(bytes: &[u8], head: usize, tail: usize) -> String {
     let total = bytes.iter().filter(|b| b.is_ascii_alphanumeric()).count();
-    let tail = tail.min((total - head.min(total)) / 3);
+    let tail = tail.min((total - head.min(total)) / 2);
     let mut seen = 0;
     let shape: String = bytes
         .iter()

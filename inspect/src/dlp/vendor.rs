@@ -48,7 +48,7 @@ pub(crate) static OPENAI_KEY: Detector = Detector {
     check: |text, at| {
         let named = [&b"sk-proj-"[..], b"sk-svcacct-", b"sk-admin-"];
         if let Some(prefix) = named.iter().find(|prefix| text.bytes[at..].starts_with(prefix)) {
-            return tail(text, at, prefix.len(), 40..=200, 0.95);
+            return tail(text, at, prefix.len(), 20..=200, 0.95);
         }
         let key = text.run(at + 3, 200, token_byte);
         let marked = memchr::memmem::find(key, b"T3BlbkFJ").is_some();
@@ -93,5 +93,11 @@ fn tail(
     }
     let end = at + prefix + key.len();
     let kept = text.bytes[at..at + prefix].iter().filter(|b| b.is_ascii_alphanumeric()).count();
-    Some(Match { start: at, end, confidence, validated: false, redacted: mask(&text.bytes[at..end], kept, 4) })
+    Some(Match {
+        start: at,
+        end,
+        confidence,
+        validated: false,
+        redacted: mask(&text.bytes[at..end], kept, 4),
+    })
 }

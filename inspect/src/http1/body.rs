@@ -31,6 +31,7 @@ pub(crate) struct Source {
     pub(crate) response: Option<ResponseContext>,
     pub(crate) exchange: Option<u64>,
     pub(crate) exchange_mcp: bool,
+    pub(crate) legacy_stream: bool,
 }
 
 #[derive(Debug)]
@@ -53,6 +54,7 @@ impl Source {
             response: self.response.as_ref(),
             exchange: self.exchange,
             exchange_mcp: self.exchange_mcp,
+            legacy_stream: self.legacy_stream,
         }
     }
 
@@ -127,7 +129,7 @@ impl Body {
                 }
             }
             Sink::Events(sse) => {
-                let mut visit = Visit { source: &self.source, head: &mut self.head, mcp: &mut self.mcp };
+                let mut visit = Visit { source: &mut self.source, head: &mut self.head, mcp: &mut self.mcp };
                 sse.push(bytes, &mut |event| visit.event(event, documents, out));
             }
         }
@@ -158,13 +160,14 @@ impl Body {
                         self.mcp |= outcome == Outcome::Mcp;
                     }
                     if !self.mcp {
-                        self.mcp = documents.inspect_headers(&origin, &self.head, buf_total(bytes, documents), out);
+                        self.mcp =
+                            documents.inspect_headers(&origin, &self.head, buf_total(bytes, documents), out);
                     }
                     documents.lost(direction, Loss::Message, bytes, out);
                 }
             },
             Sink::Events(sse) => {
-                let mut visit = Visit { source: &self.source, head: &mut self.head, mcp: &mut self.mcp };
+                let mut visit = Visit { source: &mut self.source, head: &mut self.head, mcp: &mut self.mcp };
                 sse.finish(&mut |event| visit.event(event, documents, out));
             }
         }
@@ -210,7 +213,7 @@ fn buf_total(over: u64, documents: &Documents) -> u64 {
 
 /// What the events of a stream need.
 struct Visit<'a> {
-    source: &'a Source,
+    source: &'a mut Source,
     head: &'a mut Vec<u8>,
     mcp: &'a mut bool,
 }
@@ -224,7 +227,8 @@ impl Visit<'_> {
                     let mut announced = HttpContext::default();
                     announced.target(&String::from_utf8_lossy(uri));
                     documents.connection.session = announced.session;
-                    documents.connection.establish(origin.http.map(|http| &**http));
+                    documents.connection.establish(Some(&self.source.http));
+                    self.source.legacy_stream = true;
                     *self.mcp = true;
                 }
                 return;

@@ -106,7 +106,7 @@ pub(crate) enum Content {
     Text,
     /// No `Content-Type`.
     Unnamed,
-    /// Media, archives, forms with files.
+    /// Media and archives.
     Binary,
 }
 
@@ -117,7 +117,6 @@ struct Common {
     chunked: bool,
     encoded: bool,
     content: Content,
-    upgrade: bool,
     /// Contradictory framing headers: nothing after the head can be trusted.
     broken: bool,
 }
@@ -128,7 +127,6 @@ pub(crate) struct RequestHead {
     pub(crate) length: Length,
     pub(crate) encoded: bool,
     pub(crate) content: Content,
-    pub(crate) upgrade: bool,
     /// HEAD: the response has no body whatever its headers say.
     pub(crate) bodiless: bool,
     pub(crate) connect: bool,
@@ -151,7 +149,8 @@ pub(crate) fn parse_request(bytes: &[u8]) -> Option<RequestHead> {
     config.allow_multiple_spaces_in_request_line_delimiters(true).ignore_invalid_headers_in_requests(true);
     config.parse_request(&mut request, bytes).ok()?.is_complete().then_some(())?;
     let method = request.method?;
-    let mut context = HttpContext { http_method: Some(crate::mcp::clip(method.to_owned())), ..HttpContext::default() };
+    let mut context =
+        HttpContext { http_method: Some(crate::mcp::clip(method.to_owned())), ..HttpContext::default() };
     context.target(request.path?);
     if method == "CONNECT" {
         context.host = context.path.take();
@@ -165,15 +164,7 @@ pub(crate) fn parse_request(bytes: &[u8]) -> Option<RequestHead> {
     }
     let length = if common.chunked { Length::Chunked } else { Length::Exactly(common.length.unwrap_or(0)) };
     let (bodiless, connect) = (method == "HEAD", method == "CONNECT");
-    Some(RequestHead {
-        context,
-        length,
-        encoded: common.encoded,
-        content: common.content,
-        upgrade: common.upgrade,
-        bodiless,
-        connect,
-    })
+    Some(RequestHead { context, length, encoded: common.encoded, content: common.content, bodiless, connect })
 }
 
 /// `bodiless`: the request was HEAD. `connect`: it was CONNECT.
@@ -223,14 +214,8 @@ fn header_slots(bytes: &[u8]) -> Vec<httparse::Header<'_>> {
 
 impl Common {
     fn read(headers: &[httparse::Header<'_>]) -> Self {
-        let mut common = Self {
-            length: None,
-            chunked: false,
-            encoded: false,
-            content: Content::Unnamed,
-            upgrade: false,
-            broken: false,
-        };
+        let mut common =
+            Self { length: None, chunked: false, encoded: false, content: Content::Unnamed, broken: false };
         for header in headers {
             let value = String::from_utf8_lossy(header.value).trim().to_ascii_lowercase();
             let is = |name: &str| header.name.eq_ignore_ascii_case(name);
@@ -248,8 +233,6 @@ impl Common {
                 common.encoded |= !matches!(&*value, "" | "identity");
             } else if is("content-type") {
                 common.content = content(&value);
-            } else if is("upgrade") {
-                common.upgrade = !value.is_empty();
             }
         }
         common
@@ -260,7 +243,9 @@ impl Common {
         for part in value.split(',').map(str::trim) {
             let digits = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
             match part.parse::<u64>() {
-                Ok(length) if digits && self.length.is_none_or(|known| known == length) => self.length = Some(length),
+                Ok(length) if digits && self.length.is_none_or(|known| known == length) => {
+                    self.length = Some(length)
+                }
                 _ => self.broken = true,
             }
         }
@@ -273,9 +258,12 @@ fn content(value: &str) -> Content {
         Content::Json
     } else if value.starts_with("text/event-stream") {
         Content::EventStream
-    } else if value.starts_with("text/") || value.starts_with("application/x-www-form-urlencoded") {
-        Content::Text
-    } else if value.starts_with("multipart/") || value.contains("xml") || value.contains("yaml") {
+    } else if ["text/", "multipart/", "application/x-www-form-urlencoded"]
+        .iter()
+        .any(|t| value.starts_with(t))
+        || value.contains("xml")
+        || value.contains("yaml")
+    {
         Content::Text
     } else if value.is_empty() {
         Content::Unnamed

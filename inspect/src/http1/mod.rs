@@ -13,11 +13,7 @@ use self::{
     head::{HeadBuf, Length, Progress},
     hunt::Hunt,
 };
-use crate::{
-    Direction, Item, Loss,
-    documents::Documents,
-    mcp::HttpContext,
-};
+use crate::{Direction, Item, Loss, documents::Documents, mcp::HttpContext};
 
 /// Both directions, and the exchanges under way.
 #[derive(Debug)]
@@ -85,7 +81,13 @@ impl Http1 {
         self.sides.iter().map(side).sum::<usize>() + exchanges.sum::<usize>()
     }
 
-    pub(crate) fn push(&mut self, direction: Direction, bytes: &[u8], documents: &mut Documents, out: &mut Vec<Item>) {
+    pub(crate) fn push(
+        &mut self,
+        direction: Direction,
+        bytes: &[u8],
+        documents: &mut Documents,
+        out: &mut Vec<Item>,
+    ) {
         let mut bytes = bytes;
         while let Some(&first) = bytes.first() {
             let side = &mut self.sides[direction.index()];
@@ -133,7 +135,13 @@ impl Http1 {
 
     /// `missing` bytes were lost. Inside a body of known length that damages one message; otherwise the place of the
     /// next head is unknown.
-    pub(crate) fn gap(&mut self, direction: Direction, missing: u64, documents: &mut Documents, out: &mut Vec<Item>) {
+    pub(crate) fn gap(
+        &mut self,
+        direction: Direction,
+        missing: u64,
+        documents: &mut Documents,
+        out: &mut Vec<Item>,
+    ) {
         let side = &mut self.sides[direction.index()];
         let lost = match &mut side.state {
             State::Upgraded => return,
@@ -228,6 +236,7 @@ impl Http1 {
             response: None,
             exchange: Some(serial),
             exchange_mcp: false,
+            legacy_stream: false,
         };
         let body = Body::new(source, bytes, head.length, head.encoded, head.content, documents);
         Ok(body_state(head.length, body))
@@ -253,6 +262,7 @@ impl Http1 {
             response: Some(head.context),
             exchange: exchange.as_ref().map(|e| e.serial),
             exchange_mcp: exchange.is_some_and(|e| e.mcp),
+            legacy_stream: false,
         };
         let body = Body::new(source, bytes, head.length, head.encoded, head.content, documents);
         if head.length == Length::Exactly(0) {
@@ -262,10 +272,8 @@ impl Http1 {
     }
 
     fn body_end(&mut self, direction: Direction) {
-        let state = std::mem::replace(
-            &mut self.sides[direction.index()].state,
-            State::Head(HeadBuf::default()),
-        );
+        let state =
+            std::mem::replace(&mut self.sides[direction.index()].state, State::Head(HeadBuf::default()));
         let State::Body(_, body) = state else { return };
         if direction == Direction::Response || !body.mcp {
             return;
@@ -315,7 +323,13 @@ enum Taken {
 
 impl Framing {
     /// Takes content off the front of `bytes`.
-    fn take(&mut self, body: &mut Body, bytes: &mut &[u8], documents: &mut Documents, out: &mut Vec<Item>) -> Taken {
+    fn take(
+        &mut self,
+        body: &mut Body,
+        bytes: &mut &[u8],
+        documents: &mut Documents,
+        out: &mut Vec<Item>,
+    ) -> Taken {
         match self {
             Self::UntilClose => {
                 body.push(std::mem::take(bytes), false, documents, out);

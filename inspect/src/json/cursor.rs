@@ -2,6 +2,9 @@
 
 use super::{Error, Text};
 
+/// `NaN` and `Infinity` are no JSON, but CPython reads them.
+const NAMES: [&[u8]; 5] = [b"true", b"false", b"null", b"NaN", b"Infinity"];
+
 #[derive(Debug, Clone)]
 pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
@@ -82,13 +85,14 @@ impl<'a> Cursor<'a> {
             None => false,
             Some(b'0'..=b'9') => true,
             Some(b'-') => token.len() > 1,
-            Some(_) => matches!(token, b"true" | b"false" | b"null" | b"NaN" | b"Infinity"),
+            Some(_) => NAMES.contains(&token),
         };
         if known {
             self.at += length;
             return Ok(token);
         }
-        Err(if length == rest.len() { Error::End } else { Error::Syntax })
+        let cut = token == b"-" || NAMES.iter().any(|name| name.starts_with(token));
+        Err(if length == rest.len() && cut { Error::End } else { Error::Syntax })
     }
 
     /// Skips one value of any kind and depth; the stack is one bit per open bracket.

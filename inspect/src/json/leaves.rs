@@ -31,14 +31,16 @@ const SHORTEST: usize = 6;
 /// Longest part of a member name kept in a path.
 const NAME: usize = 64;
 
-/// Visits every leaf of one value, in order. Nesting deeper than `depth` keeps the path of its ancestor.
+/// Visits every leaf of one value, in order, and returns where the value ends. Nesting deeper than `depth` keeps the
+/// path of its ancestor.
 pub(crate) fn walk<'a>(
     bytes: &'a [u8],
     root: &str,
     depth: usize,
     mut visit: impl FnMut(Leaf<'a, '_>),
-) -> Result<(), Error> {
-    let mut walk = Walk { cursor: Cursor::new(bytes), open: BitStack::default(), path: Path::new(root, depth) };
+) -> Result<usize, Error> {
+    let mut walk =
+        Walk { cursor: Cursor::new(bytes), open: BitStack::default(), path: Path::new(root, depth) };
     loop {
         match walk.cursor.peek()? {
             b'{' => {
@@ -77,7 +79,7 @@ pub(crate) fn walk<'a>(
             }
         }
         loop {
-            let Some(object) = walk.open.top() else { return Ok(()) };
+            let Some(object) = walk.open.top() else { return Ok(walk.cursor.at()) };
             match (walk.cursor.peek()?, object) {
                 (b',', true) => {
                     walk.cursor.bump();
@@ -219,10 +221,10 @@ mod tests {
 
     #[test]
     fn deep_leaves_take_the_name_of_their_ancestor() {
-        assert_eq!(leaves(r#"{"a":{"b":{"c":"string"}},"d":"string"}"#, 2), [
-            "params.a.b=string (b)",
-            "params.d=string (d)"
-        ]);
+        assert_eq!(
+            leaves(r#"{"a":{"b":{"c":"string"}},"d":"string"}"#, 2),
+            ["params.a.b=string (b)", "params.d=string (d)"]
+        );
     }
 
     #[test]

@@ -11,9 +11,9 @@ mod text;
 mod value;
 
 pub(crate) use encoding::to_utf8;
-pub(crate) use leaves::{Leaf, LeafKind, walk};
+pub(crate) use leaves::{LeafKind, walk};
 pub(crate) use text::Text;
-pub(crate) use value::{Elements, Members, Value};
+pub(crate) use value::Value;
 
 /// Not JSON, or JSON cut short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

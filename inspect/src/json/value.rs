@@ -97,7 +97,10 @@ impl<'a> Members<'a> {
         self.cursor.peek()?;
         let start = self.cursor.at();
         match value(self.bytes, &mut self.cursor) {
-            Err(Error::End) if self.partial => Ok(Some((key, Value(&self.bytes[start..])))),
+            Err(Error::End) if self.partial => {
+                self.state = State::Done;
+                Ok(Some((key, Value(&self.bytes[start..]))))
+            }
             other => other.map(|value| Some((key, value))),
         }
     }

@@ -44,7 +44,13 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    pub(crate) fn new(origin: &Origin<'_>, id: Id, method: String, target: Target, revision: Option<String>) -> Self {
+    pub(crate) fn new(
+        origin: &Origin<'_>,
+        id: Id,
+        method: String,
+        target: Target,
+        revision: Option<String>,
+    ) -> Self {
         Self {
             direction: origin.direction,
             id,
@@ -62,7 +68,10 @@ impl Pending {
             + self.id.as_json().len()
             + self.method.len()
             + text(&self.target.name) * 2
-            + self.http.as_ref().map_or(0, |http| size_of::<HttpContext>() + text(&http.path) + text(&http.host))
+            + self
+                .http
+                .as_ref()
+                .map_or(0, |http| size_of::<HttpContext>() + text(&http.path) + text(&http.host))
     }
 }
 
@@ -121,8 +130,14 @@ impl Connection {
     pub(crate) fn answer(&mut self, origin: &Origin<'_>, id: &Id) -> Option<Pending> {
         let asked = origin.direction.opposite();
         let fits = |p: &Pending| p.direction == asked && p.id == *id;
+        // The response to a POST that was not MCP answers that POST, and nothing that waits elsewhere.
+        let post = origin.http.is_some_and(|http| http.http_method.as_deref() == Some("POST"));
+        let elsewhere = !post || origin.exchange_mcp;
         let same_exchange = |p: &Pending| p.exchange == origin.exchange && fits(p);
-        let at = self.pending.iter().rposition(same_exchange).or_else(|| self.pending.iter().rposition(fits))?;
+        let at = self.pending.iter().rposition(same_exchange).or_else(|| {
+            let position = self.pending.iter().rposition(fits);
+            position.filter(|_| elsewhere)
+        })?;
         self.pending.remove(at)
     }
 

@@ -128,6 +128,8 @@ pub(crate) struct Origin<'a> {
     pub(crate) exchange: Option<u64>,
     /// The exchange's request was recognised as MCP.
     pub(crate) exchange_mcp: bool,
+    /// An event stream that began with `endpoint`.
+    pub(crate) legacy_stream: bool,
 }
 
 impl Origin<'_> {
@@ -139,6 +141,7 @@ impl Origin<'_> {
             response: None,
             exchange: None,
             exchange_mcp: false,
+            legacy_stream: false,
         }
     }
 }

@@ -19,7 +19,8 @@ pub(crate) struct Identity {
 impl Identity {
     /// From `params` or `result`.
     pub(crate) fn read(body: Value<'_>) -> Self {
-        let [version, client, server, meta] = body.get_all(["protocolVersion", "clientInfo", "serverInfo", "_meta"]);
+        let [version, client, server, meta] =
+            body.get_all(["protocolVersion", "clientInfo", "serverInfo", "_meta"]);
         let mut identity = Self {
             revision: revision(version),
             client_name: name(client),
@@ -61,10 +62,8 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn read(method: &str, params: Option<Value<'_>>) -> Self {
-        let name = methods::target(method)
-            .and_then(|member| params?.get(member))
-            .and_then(Value::string)
-            .map(clip);
+        let name =
+            methods::target(method).and_then(|member| params?.get(member)).and_then(Value::string).map(clip);
         Self::named(method, name)
     }
 

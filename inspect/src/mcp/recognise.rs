@@ -35,7 +35,10 @@ fn request(rpc: &Rpc<'_>, origin: &Origin<'_>, connection: &mut Connection) -> O
     evidence.add_if(identity.meta, signals::META);
     match known {
         Known::Exclusive => evidence.add(signals::METHOD),
-        Known::Shared if !foreign && !connection.foreign => shared_method(method, rpc.params, &mut evidence),
+        // A greeting speaks for itself, whoever greeted before.
+        Known::Shared if !foreign && (!connection.foreign || method == "initialize") => {
+            shared_method(method, rpc.params, &mut evidence)
+        }
         Known::Shared | Known::Unknown => {}
     }
     surroundings(origin, connection, &mut evidence);
@@ -65,7 +68,8 @@ fn shared_method(method: &str, params: Option<Value<'_>>, evidence: &mut Evidenc
     let Some(params) = params else { return };
     match method {
         "initialize" => {
-            let [version, capabilities, client] = params.get_all(["protocolVersion", "capabilities", "clientInfo"]);
+            let [version, capabilities, client] =
+                params.get_all(["protocolVersion", "capabilities", "clientInfo"]);
             evidence.add_if(super::fields::revision(version).is_some(), signals::INITIALIZE);
             let info = version.is_some() && capabilities.is_some() && client.is_some();
             evidence.add_if(info, signals::INITIALIZE_INFO);
@@ -124,6 +128,7 @@ fn surroundings(origin: &Origin<'_>, connection: &Connection, evidence: &mut Evi
         evidence.add_if(response.version.is_some(), signals::HEADER_VERSION);
     }
     evidence.add_if(connection.established(origin), signals::CONNECTION);
+    evidence.add_if(origin.legacy_stream, signals::SSE_ENDPOINT);
 }
 
 /// What message and surroundings say, whatever the kind.
@@ -156,6 +161,7 @@ fn base(origin: &Origin<'_>, connection: &Connection, identity: &Identity) -> Me
 /// Remembers what later messages of the connection inherit.
 fn learn(message: &Message, identity: &Identity, origin: &Origin<'_>, connection: &mut Connection) {
     connection.mcp = true;
+    connection.foreign = false;
     if message.confidence >= ESTABLISHES {
         connection.establish(origin.http.map(|http| &**http));
     }
@@ -173,7 +179,8 @@ fn learn(message: &Message, identity: &Identity, origin: &Origin<'_>, connection
 
 /// Whether the headers of 2026-07-28 say something else than the body.
 fn mismatch(http: &HttpContext, method: &str, target: &Target, params: Option<Value<'_>>) -> bool {
-    let differs = |header: &Option<String>, body: &str| header.as_deref().is_some_and(|header| header != body);
+    let differs =
+        |header: &Option<String>, body: &str| header.as_deref().is_some_and(|header| header != body);
     let declared = params
         .and_then(|params| params.get("_meta"))
         .and_then(|meta| meta.get("io.modelcontextprotocol/protocolVersion"))

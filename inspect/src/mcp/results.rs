@@ -43,7 +43,10 @@ fn lists(result: Value<'_>, evidence: &mut Evidence) -> Option<&'static str> {
         "resources/list"
     } else if has(prompts, ["name", "description"]) || has(prompts, ["name", "arguments"]) {
         "prompts/list"
-    } else if roots.and_then(|root| root.get("uri")).and_then(Value::string).is_some_and(|u| u.starts_with("file://"))
+    } else if roots
+        .and_then(|root| root.get("uri"))
+        .and_then(Value::string)
+        .is_some_and(|u| u.starts_with("file://"))
     {
         "roots/list"
     } else {

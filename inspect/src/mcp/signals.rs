@@ -66,7 +66,7 @@ signals! {
     CONNECTION = "connection.mcp", 85;
     /// The request of this HTTP exchange was recognised.
     EXCHANGE = "exchange.mcp", 90;
-    /// The event `endpoint` of the HTTP+SSE transport, 2024-11-05.
+    /// The event `endpoint` of the HTTP+SSE transport (2024-11-05) came first on this event stream.
     SSE_ENDPOINT = "sse.endpoint", 90;
     /// `Accept` lists both application/json and text/event-stream.
     ACCEPT_BOTH = "header.accept-both", 50;

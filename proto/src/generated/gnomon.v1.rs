@@ -720,6 +720,9 @@ pub mod ingest_client {
             self
         }
         /// Batches up, acknowledgements down, both in order. A batch is acknowledged after it is committed to the store.
+        /// INVALID_ARGUMENT: a limit (gnomon_proto::limits) is exceeded; the message names the field, the metadata
+        /// "gnomon-rejected-seq" the event. PERMISSION_DENIED: unknown, revoked or replaced host. Else: come back later.
+        /// An answer to a batch without events tells the highest seq that is stored of its epoch, 0 for none.
         pub async fn ship(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::Batch>,
@@ -764,6 +767,9 @@ pub mod ingest_server {
             + std::marker::Send
             + 'static;
         /// Batches up, acknowledgements down, both in order. A batch is acknowledged after it is committed to the store.
+        /// INVALID_ARGUMENT: a limit (gnomon_proto::limits) is exceeded; the message names the field, the metadata
+        /// "gnomon-rejected-seq" the event. PERMISSION_DENIED: unknown, revoked or replaced host. Else: come back later.
+        /// An answer to a batch without events tells the highest seq that is stored of its epoch, 0 for none.
         async fn ship(
             &self,
             request: tonic::Request<tonic::Streaming<super::Batch>>,

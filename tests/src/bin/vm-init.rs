@@ -41,6 +41,7 @@ fn boot() -> Result<()> {
     for (kind, at) in [
         ("proc", "/proc"),
         ("sysfs", "/sys"),
+        ("securityfs", "/sys/kernel/security"),
         ("devtmpfs", "/dev"),
         ("tmpfs", "/tmp"),
         ("tmpfs", "/run"),

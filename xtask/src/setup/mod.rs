@@ -5,6 +5,7 @@ mod linker;
 mod nextest;
 mod node;
 mod python;
+mod stamp;
 
 use anyhow::Result;
 pub(crate) use kernel::{BPF_TARGET, KernelCompiler, kernel_compiler};

@@ -3,7 +3,7 @@ use std::{fs, process::Command};
 
 use anyhow::{Context, Result};
 
-use super::python::stamp;
+use super::stamp::stamp;
 use crate::{paths, shell::output};
 
 /// Installs the committed lock file's packages into `.cache/npm`, unless they are there.

@@ -126,7 +126,9 @@ impl Collector {
 impl Drop for Collector {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            // Waits until the port is free; a thread of its own, as a runtime cannot wait within another.
+            let wait = move || runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+            std::thread::spawn(wait).join().unwrap();
         }
     }
 }

@@ -1,0 +1,10 @@
+//! Who speaks: processes and users, from `/proc` and the user database.
+
+#![forbid(unsafe_code)]
+
+mod connected;
+mod process;
+mod users;
+
+pub use connected::connected_processes;
+pub use process::Processes;

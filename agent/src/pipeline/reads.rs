@@ -1,0 +1,91 @@
+//! Which processes are worth following in what they read: a return probe on every read costs more than everything
+//! else together.
+
+use gnomon_inspect::Relevance;
+use std::collections::{HashMap, HashSet};
+
+/// Bytes on one stream, none of them MCP, after which a process is left alone.
+const PATIENCE: u64 = 256 << 10;
+/// Processes and streams remembered; forgotten together when there are more.
+const MAX: usize = 16_384;
+
+/// What to do about a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Nothing,
+    /// It speaks MCP on this stream.
+    Keep,
+    /// It had its chance.
+    Leave,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Reads {
+    processes: HashMap<u32, State>,
+    /// Streams that carry MCP and were told to the kernel.
+    kept: HashSet<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Connected, undecided: followed.
+    Watched,
+    Speaks,
+    Left,
+}
+
+impl Reads {
+    /// A process opened a connection. Whether to follow it.
+    pub(super) fn connected(&mut self, tgid: u32) -> bool {
+        if self.processes.len() >= MAX {
+            self.processes.clear();
+        }
+        *self.processes.entry(tgid).or_insert(State::Watched) != State::Left
+    }
+
+    pub(super) fn judge(&mut self, tgid: u32, stream: u64, relevance: Relevance) -> Verdict {
+        let state = self.processes.get(&tgid).copied();
+        match relevance {
+            Relevance::Mcp => {
+                if self.kept.len() >= MAX {
+                    self.kept.clear();
+                }
+                self.processes.insert(tgid, State::Speaks);
+                if self.kept.insert(stream) { Verdict::Keep } else { Verdict::Nothing }
+            }
+            Relevance::Other { bytes } | Relevance::Undecided { bytes } => {
+                if bytes > PATIENCE && matches!(state, None | Some(State::Watched)) {
+                    self.processes.insert(tgid, State::Left);
+                    Verdict::Leave
+                } else {
+                    Verdict::Nothing
+                }
+            }
+        }
+    }
+
+    pub(super) fn forget(&mut self, tgid: u32) {
+        self.processes.remove(&tgid);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_left_once_and_taken_up_again_when_it_speaks() {
+        let mut reads = Reads::default();
+        assert!(reads.connected(7));
+        assert_eq!(reads.judge(7, 1, Relevance::Other { bytes: 10 }), Verdict::Nothing);
+        assert_eq!(reads.judge(7, 1, Relevance::Other { bytes: PATIENCE + 1 }), Verdict::Leave);
+        assert_eq!(reads.judge(7, 1, Relevance::Other { bytes: PATIENCE + 2 }), Verdict::Nothing);
+        assert!(!reads.connected(7));
+        assert_eq!(reads.judge(7, 2, Relevance::Mcp), Verdict::Keep);
+        assert_eq!(reads.judge(7, 2, Relevance::Mcp), Verdict::Nothing);
+        assert!(reads.connected(7));
+        assert_eq!(reads.judge(7, 3, Relevance::Other { bytes: PATIENCE + 1 }), Verdict::Nothing);
+        reads.forget(7);
+        assert!(reads.connected(7));
+    }
+}
