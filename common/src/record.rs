@@ -18,7 +18,7 @@ pub mod kind {
     pub const DENIED: u16 = 2;
     /// A TLS stream was tied to its socket; payload [`super::Bound`].
     pub const BOUND: u16 = 3;
-    /// The TLS object of a stream was freed, or its socket is closed; no payload.
+    /// The TLS object of a stream was freed, or a socket is closed; no payload. In the data ring, behind the data.
     pub const CLOSED: u16 = 4;
     /// The first segment was dropped on a socket; payload [`super::Dropped`]. `stream` is the TLS stream when one is
     /// tied to the socket, else the cookie; `offset` is that of the segment on plaintext sockets.
@@ -31,7 +31,7 @@ pub mod kind {
     pub const EXEC: u16 = 32;
     /// A process was created; payload [`super::Fork`].
     pub const FORK: u16 = 33;
-    /// The last thread of a process is gone; no payload.
+    /// The leading thread of a process is gone; no payload. In the data ring, behind the data.
     pub const EXIT: u16 = 34;
 }
 

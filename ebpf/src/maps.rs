@@ -91,9 +91,23 @@ struct Control<T> {
 /// Sends a control record, or counts that it could not.
 #[inline(always)]
 pub fn control<T: 'static>(kind: u16, stream: u64, offset: u64, tgid: u32, tid: u32, payload: T) {
-    let Some(mut entry) = CONTROL.reserve::<Control<T>>(0) else {
+    if !send(&CONTROL, kind, stream, offset, tgid, tid, payload) {
         count(counter::CONTROL_FULL, 1);
-        return;
+    }
+}
+
+/// Tells of an end, in the data ring: behind the data that came before it.
+#[inline(always)]
+pub fn end(kind: u16, stream: u64, offset: u64, tgid: u32) {
+    if !send(&DATA, kind, stream, offset, tgid, 0, ()) {
+        count(counter::RING_FULL, 1);
+    }
+}
+
+#[inline(always)]
+fn send<T: 'static>(ring: &RingBuf, kind: u16, stream: u64, offset: u64, tgid: u32, tid: u32, payload: T) -> bool {
+    let Some(mut entry) = ring.reserve::<Control<T>>(0) else {
+        return false;
     };
     let header = Header {
         kind,
@@ -109,4 +123,5 @@ pub fn control<T: 'static>(kind: u16, stream: u64, offset: u64, tgid: u32, tid: 
     };
     entry.write(Control { header, payload });
     entry.submit(0);
+    true
 }

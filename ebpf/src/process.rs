@@ -1,6 +1,6 @@
 //! exec, fork, exit: the process tree, told to user space as it changes.
 
-use crate::maps::{CLIENTS, CONTROL, FORK_CHILD_AT, control, count, now};
+use crate::maps::{CLIENTS, CONTROL, FORK_CHILD_AT, control, count, end, now};
 use aya_ebpf::{
     helpers::{bpf_get_current_pid_tgid, bpf_probe_read_kernel_str_bytes},
     macros::tracepoint,
@@ -84,6 +84,6 @@ pub fn process_exit(_ctx: TracePointContext) -> u32 {
         return 0;
     }
     let _ = CLIENTS.remove(tgid);
-    control(kind::EXIT, 0, 0, tgid, tgid, ());
+    end(kind::EXIT, 0, 0, tgid);
     0
 }

@@ -45,7 +45,6 @@ impl Documents {
         partial: bool,
         out: &mut Vec<Item>,
     ) -> Outcome {
-        self.connection.complete = true;
         let wire = wire.trim_ascii();
         let text = json::to_utf8(wire);
         let whole = matches!(text, Cow::Owned(_)).then_some(wire);
@@ -56,6 +55,8 @@ impl Documents {
             Some(b'[') => self.batch(origin, text, head, partial, out),
             _ => Outcome::Broken(Error::Syntax),
         };
+        // A banner line is no message yet.
+        self.connection.complete |= !matches!(outcome, Outcome::Broken(_));
         if outcome != Outcome::Mcp && self.limits.search_other {
             self.search_other(text, out);
         }

@@ -168,6 +168,8 @@ impl Inspector {
             Framing::Lines => {
                 Side::Lines(Lines::new(dir, limits.message_bytes, self.transport == Transport::Auto))
             }
+            // Not asked for, only found: other content like any other.
+            Framing::Text if self.transport == Transport::Auto && !limits.search_other => Side::Opaque,
             Framing::Text => Side::Text(Text::new(limits.findings)),
             Framing::Opaque => Side::Opaque,
         };

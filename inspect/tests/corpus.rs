@@ -75,3 +75,23 @@ fn every_method_on_both_transports() {
     }
     assert_eq!(count, 39, "all methods of the reference table");
 }
+
+/// What TOML cannot hold: other encodings, and bytes that are none.
+#[test]
+fn other_encodings() {
+    let json =
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"a":"~"}}}"#;
+    let utf16: Vec<u8> = json.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let broken: Vec<u8> = json.bytes().map(|b| if b == b'~' { 0xff } else { b }).collect();
+    for body in [utf16, broken] {
+        let mut request =
+            format!("POST /mcp HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+        request.extend_from_slice(&body);
+        for piece in [1, usize::MAX] {
+            let items = feed(Transport::Http, &[(Direction::Request, request.clone())], piece);
+            let seen = messages(&items);
+            assert_eq!(seen.len(), 1);
+            assert_eq!((seen[0].tool.as_deref(), seen[0].size), (Some("echo"), body.len() as u64));
+        }
+    }
+}

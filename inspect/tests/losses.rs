@@ -30,7 +30,8 @@ impl Feed {
     /// Ids of the messages, and losses, in order.
     fn finish(&mut self) -> (Vec<String>, Vec<(Loss, u64)>) {
         self.inspector.finish(Direction::Request, &mut self.out);
-        let ids = messages(&self.out).iter().map(|m| m.id.as_ref().unwrap().as_json().to_owned()).collect();
+        let ids =
+            messages(&self.out).iter().filter_map(|m| Some(m.id.as_ref()?.as_json().to_owned())).collect();
         let losses = self.out.iter().filter_map(|item| match item {
             Item::Truncated { what, bytes, .. } => Some((*what, *bytes)),
             _ => None,
@@ -141,7 +142,7 @@ fn a_cut_stream_is_counted_and_gives_no_message() {
 fn a_batch_of_too_many_is_cut() {
     let limits = Limits { batch_messages: 3, ..Limits::default() };
     let mut feed = Feed::new(Transport::Stdio, limits);
-    feed.push(&format!("[{}]\n", vec![LIST; 5].join(",")));
+    feed.push(&format!("[{}]\n", [LIST; 5].join(",")));
     let (ids, losses) = feed.finish();
     assert_eq!((ids.len(), losses.len()), (3, 1));
 }

@@ -85,7 +85,7 @@ fn transport() -> impl Strategy<Value = Transport> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn pieces_of_the_corpus_do_not_matter(which: Index, cuts: Vec<Index>) {

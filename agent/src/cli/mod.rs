@@ -5,7 +5,7 @@
 mod docs;
 pub mod doctor;
 mod log;
-mod policy;
+pub(crate) mod policy;
 pub mod run;
 mod scan;
 mod status;
@@ -87,7 +87,10 @@ pub fn main() -> ExitCode {
 
 fn failure(error: &anyhow::Error) -> ExitCode {
     // `gnomon-agent scan | head -1` is no failure.
-    if error.chain().any(|e| e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)) {
+    if error
+        .chain()
+        .any(|e| e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe))
+    {
         return ExitCode::SUCCESS;
     }
     eprintln!("gnomon-agent: {error:#}");

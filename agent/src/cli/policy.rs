@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use gnomon_policy::Policy;
+use gnomon_inspect::dlp::detectors;
+use gnomon_policy::{Errors, Policy};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
@@ -32,7 +33,7 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
                 continue;
             }
         };
-        match gnomon_policy::parse(&text) {
+        match parse(&text) {
             Ok(policy) => writeln!(out, "{}: ok, revision {}", file.display(), policy.revision())?,
             Err(errors) => {
                 good = false;
@@ -47,10 +48,18 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 
 /// The policy in `file`, or what is wrong with it, one line per error.
 pub(super) fn load(file: &std::path::Path) -> anyhow::Result<Policy> {
-    gnomon_policy::parse(&read(file)?).map_err(|errors| {
+    parse(&read(file)?).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(|e| format!("{}:{e}", file.display())).collect();
         anyhow::anyhow!("the policy is not valid\n{}", lines.join("\n"))
     })
+}
+
+/// Refuses names of data that no detector of this agent can find.
+pub(crate) fn parse(text: &str) -> Result<Policy, Errors> {
+    let mut known: Vec<&str> = detectors().flat_map(|(id, class)| [id, class.name()]).collect();
+    known.sort_unstable();
+    known.dedup();
+    gnomon_policy::parse_with_data_classes(text, &known)
 }
 
 fn read(file: &std::path::Path) -> anyhow::Result<String> {

@@ -3,9 +3,9 @@
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::control::{self, StatusSource};
 use crate::identity::connected_processes;
 use crate::journal::{Journal, now_unix_nanos};
-use crate::kernel::{Kernel, Options, Probes};
+use crate::kernel::{Kernel, KernelError, Options, Probes};
 use crate::pipeline::{Parts, Pipeline};
 use crate::policy_source::{PolicyError, PolicySource, Update};
 use crate::ship::Shipper;
@@ -47,7 +47,18 @@ async fn serve(config: &Config, journal: &Journal, telemetry: Telemetry) -> anyh
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let control = tokio::spawn(control::serve(&config.control.socket, Arc::new(Status(telemetry.clone())))?);
-    let (mut host, mut failed) = HostSide::start(config, journal, &telemetry)?;
+    let (mut host, mut failed) = match HostSide::start(config, journal, &telemetry) {
+        Ok((host, failed)) => (Some(host), failed),
+        // Nothing is seen without kernel programs, but the fleet should hear of it: the rest of the agent runs.
+        Err(error) if error.downcast_ref::<KernelError>().is_some_and(|e| !matches!(e, KernelError::NoObject)) => {
+            let reason = format!("{error:#}");
+            tracing::error!(%reason, "nothing is seen or stopped on this host; see `gnomon-agent doctor`");
+            telemetry.set_level("observe");
+            telemetry.set_lacks(vec![format!("capture and prevention: {reason}")]);
+            (None, watch::channel(false).1)
+        }
+        Err(error) => return Err(error),
+    };
     let (stop, stopped) = watch::channel(false);
     let shipper = config.collector.clone().map(|collector| {
         let shipper = Shipper::new(collector, config.spool.dir.clone(), journal.spool().clone(), telemetry);
@@ -57,11 +68,12 @@ async fn serve(config: &Config, journal: &Journal, telemetry: Telemetry) -> anyh
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
-        _ = failed.changed() => {}
+        // An error means that there is no host side to wait for.
+        Ok(()) = failed.changed() => {}
     }
     control.abort();
     // First what makes events, then what writes them, then what sends them.
-    let outcome = tokio::task::spawn_blocking(move || host.stop()).await?;
+    let outcome = tokio::task::spawn_blocking(move || host.as_mut().map_or(Ok(()), HostSide::stop)).await?;
     let last = journal.clone();
     tokio::task::spawn_blocking(move || last.close()).await?;
     stop.send_replace(true);
@@ -87,6 +99,7 @@ impl HostSide {
         telemetry: &Telemetry,
     ) -> anyhow::Result<(Self, watch::Receiver<bool>)> {
         let mut kernel = Kernel::load(&Options { ring_bytes: config.capture.ring_bytes })?;
+        kernel.load_probes();
         telemetry.set_level(if kernel.prevents() { "prevent-by-drop" } else { "observe" });
         telemetry.set_lacks(kernel.lacks().to_vec());
         let (maps, rings) = (kernel.take_maps()?, kernel.take_rings()?);
@@ -96,13 +109,22 @@ impl HostSide {
         // A first policy that is wrong is an error of the configuration; later ones leave the last good one in force.
         let first = source.first().or_else(|error| {
             report(&error, journal);
-            if config.policy.file.as_deref().is_some_and(std::path::Path::exists) { Err(error) } else { Ok(source.fallback()) }
+            if config.policy.file.as_deref().is_some_and(std::path::Path::exists) {
+                Err(error)
+            } else {
+                Ok(source.fallback())
+            }
         })?;
 
-        let probes = Probes::start(kernel.into_probes()?)?;
+        let probes = Probes::start(kernel.into_programs())?;
         let requests = probes.requests().context("the probing thread ended")?;
-        let mut pipeline =
-            Pipeline::new(Parts { maps, probes: requests, journal: journal.clone(), telemetry: telemetry.clone(), can_prevent })?;
+        let mut pipeline = Pipeline::new(Parts {
+            maps,
+            probes: requests,
+            journal: journal.clone(),
+            telemetry: telemetry.clone(),
+            can_prevent,
+        })?;
         pipeline.install(first)?;
         pipeline.adopt(connected_processes())?;
 
@@ -165,7 +187,12 @@ fn report(error: &PolicyError, journal: &Journal) {
 }
 
 fn note(journal: &Journal, note: String) {
-    journal.record(Event { time_unix_nanos: now_unix_nanos(), kind: "policy".into(), note, ..Event::default() });
+    journal.record(Event {
+        time_unix_nanos: now_unix_nanos(),
+        kind: "policy".into(),
+        note,
+        ..Event::default()
+    });
 }
 
 struct Status(Telemetry);

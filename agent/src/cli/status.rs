@@ -36,8 +36,12 @@ pub(super) fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
 fn text(status: &Value) -> String {
     let mut lines = Vec::new();
     // An object of another version still shows the rest below.
-    if let Some(health) = status.get("health").and_then(|h| serde_json::from_value::<Health>(h.clone()).ok()) {
-        lines.push(format!("gnomon-agent {} on {}, kernel {}", health.agent_version, health.hostname, health.kernel));
+    if let Some(health) = status.get("health").and_then(|h| serde_json::from_value::<Health>(h.clone()).ok())
+    {
+        lines.push(format!(
+            "gnomon-agent {} on {}, kernel {}",
+            health.agent_version, health.hostname, health.kernel
+        ));
         lines.push(format!("level: {}", health.level));
         lines.push(format!("policy revision: {}", health.policy_revision));
         lines.push(format!("messages: {}, denied: {}", health.messages, health.denied));

@@ -41,16 +41,25 @@ fn every_setting_is_read() {
     assert_eq!(collector.server_name.as_deref(), Some("collector.example.com"));
     assert!(matches!(collector.token, Some(Token::File(path)) if path == Path::new("/etc/gnomon/token")));
     assert_eq!((config.capture.ring_bytes, config.capture.ignore_uids), (1 << 20, vec![33, 0]));
-    assert_eq!((config.log.format, config.log.level.as_deref()), (LogFormat::Json, Some("gnomon_agent=debug,info")));
+    assert_eq!(
+        (config.log.format, config.log.level.as_deref()),
+        (LogFormat::Json, Some("gnomon_agent=debug,info"))
+    );
 }
 
 #[test]
 fn wrong_settings_are_named_with_their_place() {
     for (text, want) in [
-        ("[spool]\nmax_byte = 1", "a.toml:2:1: unknown field `max_byte`, expected `dir` or `max_bytes`; did you mean `max_bytes`?"),
+        (
+            "[spool]\nmax_byte = 1",
+            "a.toml:2:1: unknown field `max_byte`, expected `dir` or `max_bytes`; did you mean `max_bytes`?",
+        ),
         ("[colector]\naddress = \"a:1\"", "a.toml:1:2: unknown field `colector`, expected one of `policy`"),
         ("[colector]", "did you mean `collector`?"),
-        ("\n[log]\n  format = \"jsn\"", "a.toml:3:12: unknown variant `jsn`, expected `text` or `json`; did you mean `json`?"),
+        (
+            "\n[log]\n  format = \"jsn\"",
+            "a.toml:3:12: unknown variant `jsn`, expected `text` or `json`; did you mean `json`?",
+        ),
         ("[log]\nlevel = \"a=b=c\"", "a.toml:2:9: expected error, warn, info"),
         ("[spool]\nmax_bytes = \"big\"", "a.toml:2:13: invalid type: string \"big\", expected u64"),
         ("[spool]\nmax_bytes = 100", "a.toml:2:13: expected a number of bytes, at least 65536"),
@@ -60,11 +69,17 @@ fn wrong_settings_are_named_with_their_place() {
         ("[collector]\naddress = \"::1:7443\"", "a.toml:2:11: expected HOST:PORT"),
         ("[collector]\naddress = \"a b:7443\"", "a.toml:2:11: expected HOST:PORT"),
         ("[collector]\naddress = \"a:0\"", "a.toml:2:11: expected HOST:PORT"),
-        ("[collector]\naddress = \"a:1\"\nheartbeat_secs = 0", "a.toml:3:18: expected seconds between 1 and 3600"),
+        (
+            "[collector]\naddress = \"a:1\"\nheartbeat_secs = 0",
+            "a.toml:3:18: expected seconds between 1 and 3600",
+        ),
         ("[collector]\naddress = \"a:1\"\nserver_name = \"a b\"", "a.toml:3:15: expected a DNS name"),
         ("x = 1\n", "a.toml:1:1: unknown field `x`"),
         ("[collector]\ntoken = \"t\"", "a.toml:1:1: missing field `address`"),
-        ("[collector]\naddress = \"a:1\"\ntoken = \"t\"\ntoken_file = \"f\"", "a.toml:1:1: expected `token` or `token_file`, not both"),
+        (
+            "[collector]\naddress = \"a:1\"\ntoken = \"t\"\ntoken_file = \"f\"",
+            "a.toml:1:1: expected `token` or `token_file`, not both",
+        ),
         ("[spool\n", "a.toml:1:7: "),
         ("# é\nö = [", "a.toml:2:6: unclosed array"),
         ("[log]\nformat = 'text'\nformat = 'json'", "a.toml:3:1: duplicate key"),
@@ -88,7 +103,8 @@ fn a_missing_file_matters_only_when_it_is_named() {
 
 #[test]
 fn a_token_stays_out_of_logs() {
-    let config = Config::parse(Path::new("a"), "[collector]\naddress = \"a:1\"\ntoken = \"gn1.secret.00\"").unwrap();
+    let config =
+        Config::parse(Path::new("a"), "[collector]\naddress = \"a:1\"\ntoken = \"gn1.secret.00\"").unwrap();
     assert!(!format!("{config:?}").contains("secret"));
     let error = error("[collector]\naddress = \"a:1\"\ntoken = [\"gn1.secret.00\"]");
     assert!(!error.contains("secret"), "{error}");

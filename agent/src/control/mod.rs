@@ -14,3 +14,6 @@ pub trait StatusSource: Send + Sync {
     /// An object with the member `health` (the wire contract's `Health`), and whatever else is worth a line.
     fn status(&self) -> serde_json::Value;
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,10 +89,14 @@ async fn answer(mut stream: UnixStream, source: Arc<dyn StatusSource>) -> std::i
     let reply = match serde_json::from_slice::<Request>(&line) {
         Ok(Request { cmd }) if cmd == "status" => {
             // May read /proc; must not hold up the runtime.
-            tokio::task::spawn_blocking(move || source.status()).await.unwrap_or_else(|e| json!({"error": e.to_string()}))
+            tokio::task::spawn_blocking(move || source.status())
+                .await
+                .unwrap_or_else(|e| json!({"error": e.to_string()}))
         }
         Ok(Request { cmd }) => json!({"error": format!("unknown cmd {cmd:?}; known: \"status\"")}),
-        Err(e) => json!({"error": format!("expected {{\"cmd\":\"status\"}} and a line feed, within {MAX_REQUEST} bytes: {e}")}),
+        Err(e) => {
+            json!({"error": format!("expected {{\"cmd\":\"status\"}} and a line feed, within {MAX_REQUEST} bytes: {e}")})
+        }
     };
     let mut line = reply.to_string();
     line.push('\n');

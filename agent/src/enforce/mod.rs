@@ -5,8 +5,8 @@
 
 use crate::kernel::{Ending, end_socket};
 use std::{
-    collections::BinaryHeap,
     cmp::Reverse,
+    collections::BinaryHeap,
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     thread::JoinHandle,
     time::{Duration, Instant},

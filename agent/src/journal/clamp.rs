@@ -121,7 +121,11 @@ mod tests {
         let mut event = Event {
             time_unix_nanos: u64::MAX,
             kind: "message".into(),
-            message: Some(Message { uri: wide.clone(), signals: vec![wide.clone(); 999], ..Message::default() }),
+            message: Some(Message {
+                uri: wide.clone(),
+                signals: vec![wide.clone(); 999],
+                ..Message::default()
+            }),
             process: Some(Process { ancestors: vec![wide; 999], ..Process::default() }),
             findings: vec![finding; 999],
             ..Event::default()

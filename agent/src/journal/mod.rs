@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use gnomon_proto::v1::{Event, Loss};
 use gnomon_proto::Message;
+use gnomon_proto::v1::{Event, Loss};
 
 use crate::config::Config;
 use crate::spool::{Spool, SpoolLimits};
@@ -39,7 +39,8 @@ pub struct Journal {
 impl Journal {
     /// Opens the spool and, if the configuration names one, the JSON Lines file.
     pub fn open(config: &Config, telemetry: Telemetry) -> Result<Self, JournalError> {
-        let limits = SpoolLimits { max_bytes: config.spool.max_bytes, has_collector: config.collector.is_some() };
+        let limits =
+            SpoolLimits { max_bytes: config.spool.max_bytes, has_collector: config.collector.is_some() };
         let spool = Spool::open(&config.spool.dir, limits, telemetry.clone())?;
         let jsonl = match &config.output.jsonl {
             Some(path) => Some(JsonLines::open(path, config.output.jsonl_max_bytes)?),
@@ -47,8 +48,10 @@ impl Journal {
         };
         let (queue, commands) = sync_channel(QUEUE);
         let writer = Writer::new(commands, spool.clone(), jsonl, telemetry.clone());
-        let thread =
-            std::thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run()).map_err(JournalError::Thread)?;
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || writer.run())
+            .map_err(JournalError::Thread)?;
         Ok(Self { queue, writer: Arc::new(Mutex::new(Some(thread))), spool, telemetry })
     }
 
@@ -95,7 +98,9 @@ impl Journal {
 
 /// Now, as events bear it: nanoseconds since the Unix epoch.
 pub fn now_unix_nanos() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// The event that tells of a loss.

@@ -15,8 +15,13 @@ pub fn mount_filesystems() -> Result<(), KernelError> {
         if mounted(fstype).is_some() {
             continue;
         }
-        rustix::mount::mount("none", at, fstype, rustix::mount::MountFlags::empty(), None)
-            .map_err(|e| KernelError::Mount { what: if fstype == "bpf" { "bpffs" } else { "tracefs" }, at, source: e.into() })?;
+        rustix::mount::mount("none", at, fstype, rustix::mount::MountFlags::empty(), None).map_err(|e| {
+            KernelError::Mount {
+                what: if fstype == "bpf" { "bpffs" } else { "tracefs" },
+                at,
+                source: e.into(),
+            }
+        })?;
         tracing::info!(fstype, at, "mounted");
     }
     Ok(())
@@ -84,6 +89,19 @@ pub fn has_btf() -> bool {
 pub fn lockdown() -> Option<String> {
     let text = fs::read_to_string("/sys/kernel/security/lockdown").ok()?;
     Some(text.split_once('[')?.1.split_once(']')?.0.to_owned())
+}
+
+/// Capabilities (capabilities(7)) by number.
+pub mod capability {
+    /// What the agent needs, and what for.
+    pub const NEEDED: &[(u32, &str)] = &[
+        (39, "CAP_BPF (load programs)"),
+        (38, "CAP_PERFMON (read user memory in programs)"),
+        (12, "CAP_NET_ADMIN (cgroup hooks, ending sockets)"),
+        (21, "CAP_SYS_ADMIN (probes by path, network namespaces, mounts)"),
+        (19, "CAP_SYS_PTRACE (executables and maps of other users)"),
+        (2, "CAP_DAC_READ_SEARCH (files of other users)"),
+    ];
 }
 
 /// Effective capabilities of this process, as the bit mask of `/proc/self/status`.

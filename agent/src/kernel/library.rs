@@ -5,12 +5,7 @@ use object::{
     Object as _, ObjectSegment as _, ObjectSymbol as _,
     read::{ReadCache, elf::ElfFile64},
 };
-use std::{
-    fs::File,
-    io,
-    os::unix::fs::MetadataExt as _,
-    path::Path,
-};
+use std::{fs::File, io, os::unix::fs::MetadataExt as _, path::Path};
 
 /// Identity of a file, whatever it is called and in whichever mount namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,7 +20,12 @@ pub(super) struct FileId {
 impl FileId {
     pub(super) fn of(file: &File) -> io::Result<Self> {
         let m = file.metadata()?;
-        Ok(Self { device: m.dev(), inode: m.ino(), modified: m.mtime() ^ m.mtime_nsec().rotate_left(32), size: m.size() })
+        Ok(Self {
+            device: m.dev(),
+            inode: m.ino(),
+            modified: m.mtime() ^ m.mtime_nsec().rotate_left(32),
+            size: m.size(),
+        })
     }
 }
 
@@ -49,7 +49,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
     write("SSL_write_ex2"),
     Function { symbol: "SSL_free", always: true, entry: "tls_free", on_return: None, arguments: 1 },
     Function { symbol: "SSL_shutdown", always: true, entry: "tls_shutdown", on_return: None, arguments: 1 },
-    Function { symbol: "SSL_read", always: false, entry: "tls_read", on_return: Some("tls_read_return"), arguments: 3 },
+    Function {
+        symbol: "SSL_read",
+        always: false,
+        entry: "tls_read",
+        on_return: Some("tls_read_return"),
+        arguments: 3,
+    },
     Function {
         symbol: "SSL_read_ex",
         always: false,
@@ -89,7 +95,8 @@ pub(super) fn points(file: File) -> io::Result<Vec<Point>> {
         if symbol.is_undefined() || symbol.size() == 0 && symbol.address() == 0 {
             continue;
         }
-        let Some(function) = symbol.name().ok().and_then(|name| FUNCTIONS.iter().find(|f| f.symbol == name)) else {
+        let Some(function) = symbol.name().ok().and_then(|name| FUNCTIONS.iter().find(|f| f.symbol == name))
+        else {
             continue;
         };
         if points.iter().any(|p| p.function == function) {

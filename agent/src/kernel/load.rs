@@ -4,8 +4,8 @@ use super::{KernelError, host, maps::Maps, object::object, probes::Programs, rin
 use aya::{
     Ebpf, EbpfLoader,
     programs::{
-        CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSockAddr, Program, ProgramError, SockOps, TracePoint,
-        UProbe,
+        CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSockAddr, Program, ProgramError, SockOps,
+        TracePoint, UProbe,
     },
 };
 use std::fs::File;
@@ -63,21 +63,28 @@ impl Kernel {
         Rings::take(&mut self.ebpf)
     }
 
-    /// Loads the uprobe programs and hands them over, with the object that keeps all programs alive.
-    pub fn into_probes(mut self) -> Result<Programs, KernelError> {
+    /// Loads the uprobe programs. One that the kernel refuses costs its feature: see [`Kernel::lacks`].
+    pub fn load_probes(&mut self) {
         for name in Programs::NAMES {
-            let program: &mut UProbe = program(&mut self.ebpf, name)?;
-            program
-                .load()
-                .map_err(|e| KernelError::Program { name, what: "the kernel refuses it", source: e.into() })?;
+            let loaded = program::<UProbe>(&mut self.ebpf, name).and_then(|p| {
+                p.load().map_err(|e| KernelError::Program { name, what: "the kernel refuses it", source: e.into() })
+            });
+            if let Err(e) = loaded {
+                let feature = if name == "tls_write" { "TLS capture and prevention" } else { "TLS answers and ends" };
+                self.lack(feature, &e);
+            }
         }
-        Ok(Programs::new(self.ebpf))
+    }
+
+    /// Hands over the uprobe programs, with the object that keeps all programs alive.
+    pub fn into_programs(self) -> Programs {
+        Programs::new(self.ebpf)
     }
 
     fn attach_cgroup(&mut self) {
-        let root = match host::cgroup_root().and_then(|path| {
-            File::open(&path).map_err(|source| KernelError::Open { path, source })
-        }) {
+        let root = match host::cgroup_root()
+            .and_then(|path| File::open(&path).map_err(|source| KernelError::Open { path, source }))
+        {
             Ok(root) => root,
             Err(e) => {
                 self.lack("plaintext capture and prevention", &e);
@@ -116,7 +123,9 @@ impl Kernel {
             ("process_exit", "sched_process_exit"),
         ] {
             let done = program::<TracePoint>(&mut self.ebpf, program_name).and_then(|p| {
-                let failed = |what| move |e: ProgramError| KernelError::Program { name: program_name, what, source: e.into() };
+                let failed = |what| {
+                    move |e: ProgramError| KernelError::Program { name: program_name, what, source: e.into() }
+                };
                 p.load().map_err(failed("the kernel refuses it"))?;
                 p.attach("sched", event).map_err(failed("cannot attach it to its tracepoint"))?;
                 Ok(())
@@ -148,19 +157,27 @@ pub(super) fn program<'a, T>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&
 where
     &'a mut T: TryFrom<&'a mut Program, Error = ProgramError>,
 {
-    ebpf.program_mut(name)
-        .ok_or(KernelError::Missing { name })?
-        .try_into()
-        .map_err(|e: ProgramError| KernelError::Program { name, what: "is of another type", source: e.into() })
+    ebpf.program_mut(name).ok_or(KernelError::Missing { name })?.try_into().map_err(|e: ProgramError| {
+        KernelError::Program { name, what: "is of another type", source: e.into() }
+    })
 }
 
 fn failed(name: &'static str) -> impl Fn(ProgramError) -> KernelError {
-    move |e| KernelError::Program { name, what: "cannot load or attach it to the root cgroup", source: e.into() }
+    move |e| KernelError::Program {
+        name,
+        what: "cannot load or attach it to the root cgroup",
+        source: e.into(),
+    }
 }
 
 // `Single`: with bpf_link the kernel refuses the flag of `AllowMultiple`; links are multiple anyway.
 
-fn skb(ebpf: &mut Ebpf, name: &'static str, direction: CgroupSkbAttachType, root: &File) -> Result<(), KernelError> {
+fn skb(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+    direction: CgroupSkbAttachType,
+    root: &File,
+) -> Result<(), KernelError> {
     let p: &mut CgroupSkb = program(ebpf, name)?;
     p.load().and_then(|()| p.attach(root, direction, CgroupAttachMode::Single)).map_err(failed(name))?;
     Ok(())

@@ -12,7 +12,10 @@
 //! | `probes` | uprobes placed and taken away as processes and files come and go |
 //! | `sockets` | ending a socket by its cookie |
 
-#![expect(unsafe_code, reason = "ring memory, netlink and namespaces are reached through raw pointers and libc")]
+#![expect(
+    unsafe_code,
+    reason = "ring memory, netlink and namespaces are reached through raw pointers and libc"
+)]
 
 pub mod host;
 mod library;
@@ -28,6 +31,7 @@ use std::{io, path::PathBuf};
 
 pub use load::{Kernel, Options};
 pub use maps::{Counters, Maps};
+pub use object::present as has_programs;
 pub use probes::{Probes, Request as ProbeRequest};
 pub use ring::{Record, Rings};
 pub use sockets::{Ending, end_socket};
@@ -37,9 +41,13 @@ pub use sockets::{Ending, end_socket};
 pub enum KernelError {
     #[error("this build of gnomon-agent carries no kernel programs; build it with `cargo xtask build`")]
     NoObject,
-    #[error("no cgroup v2 hierarchy is mounted: mount one with `mount -t cgroup2 none /sys/fs/cgroup/unified`")]
+    #[error(
+        "no cgroup v2 hierarchy is mounted: mount one with `mount -t cgroup2 none /sys/fs/cgroup/unified`"
+    )]
     NoCgroup,
-    #[error("cannot mount {what} at {at}: it is needed for kernel programs; run as root, or mount it yourself")]
+    #[error(
+        "cannot mount {what} at {at}: it is needed for kernel programs; run as root, or mount it yourself"
+    )]
     Mount { what: &'static str, at: &'static str, source: io::Error },
     #[error("cannot load the kernel programs")]
     Load(#[from] aya::EbpfError),

@@ -10,6 +10,6 @@ pub(super) fn object() -> Result<&'static [u8], KernelError> {
 }
 
 /// Whether this build carries kernel programs.
-pub(super) fn present() -> bool {
+pub fn present() -> bool {
     !OBJECT.is_empty()
 }

@@ -22,6 +22,7 @@ use std::{
     collections::{HashMap, HashSet},
     fs::{self, File},
     num::NonZeroU32,
+    os::fd::AsRawFd as _,
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     thread::JoinHandle,
@@ -123,8 +124,17 @@ struct Placer {
 }
 
 struct Library {
+    /// Kept open: a path through it leads to this very file, whatever becomes of its name and of the process in which
+    /// it was found.
+    file: File,
     points: Vec<Point>,
     _links: Vec<UProbeLink>,
+}
+
+impl Library {
+    fn path(file: &File) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+    }
 }
 
 impl Placer {
@@ -175,9 +185,9 @@ impl Placer {
         }
     }
 
-    /// Probes the TLS libraries that a process maps, and returns their ids with a path that leads to each.
-    fn look(&mut self, pid: u32) -> Vec<(FileId, PathBuf)> {
-        mapped(pid).into_iter().filter_map(|path| Some((self.examine(&path)?, path))).collect()
+    /// Probes the TLS libraries that a process maps, and returns their ids.
+    fn look(&mut self, pid: u32) -> Vec<FileId> {
+        mapped(pid).into_iter().filter_map(|path| self.examine(&path)).collect()
     }
 
     fn follow(&mut self, pid: u32) {
@@ -187,10 +197,10 @@ impl Placer {
             return;
         }
         let mut links = Vec::new();
-        for (id, path) in libraries {
-            let Some(library) = self.files.get(&id) else { continue };
-            for point in library.points.clone().iter().filter(|p| !p.function.always) {
-                links.extend(self.place(&path, point, UProbeScope::OneProcess(scope)));
+        for library in libraries.iter().filter_map(|id| self.files.get(id)) {
+            let path = Library::path(&library.file);
+            for point in library.points.iter().filter(|p| !p.function.always) {
+                links.extend(place(&mut self.programs, &path, point, UProbeScope::OneProcess(scope)));
             }
         }
         if !links.is_empty() {
@@ -209,7 +219,7 @@ impl Placer {
         if self.checked.contains(&id) {
             return None;
         }
-        let points = match library::points(file) {
+        let points = match file.try_clone().and_then(library::points) {
             Ok(points) => points,
             Err(error) => {
                 tracing::debug!(path = %path.display(), %error, "cannot read");
@@ -224,42 +234,50 @@ impl Placer {
             return None;
         }
         let mut links = Vec::new();
+        let steady = Library::path(&file);
         for point in points.iter().filter(|p| p.function.always) {
-            links.extend(self.place(path, point, UProbeScope::AllProcesses));
+            links.extend(place(&mut self.programs, &steady, point, UProbeScope::AllProcesses));
         }
         tracing::info!(
-            path = %fs::read_link(path).unwrap_or_else(|_| path.to_owned()).display(),
+            path = %fs::read_link(&steady).unwrap_or_else(|_| path.to_owned()).display(),
             functions = ?points.iter().map(|p| (p.function.symbol, p.site - p.entry)).collect::<Vec<_>>(),
             "TLS library probed"
         );
-        self.files.insert(id, Library { points, _links: links });
+        self.files.insert(id, Library { file, points, _links: links });
         Some(id)
     }
+}
 
-    fn place(&mut self, path: &Path, point: &Point, scope: UProbeScope) -> Vec<UProbeLink> {
-        let sites = [(Some(point.function.entry), point.site), (point.function.on_return, point.entry)];
-        let mut links = Vec::new();
-        for (name, offset) in sites {
-            let Some(name) = name else { continue };
-            let done = load::program::<UProbe>(&mut self.programs.0, name).and_then(|program| {
-                let failed = |e: aya::programs::ProgramError| KernelError::Program {
-                    name,
-                    what: "cannot be attached",
-                    source: e.into(),
-                };
-                let id = program.attach(UProbeAttachLocation::AbsoluteOffset(offset), path, scope).map_err(failed)?;
-                program.take_link(id).map_err(failed)
-            });
-            match done {
-                Ok(link) => links.push(link),
-                Err(error) => {
-                    let reason = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::warn!(path = %path.display(), symbol = point.function.symbol, %error, reason, "not probed");
-                }
+fn place(programs: &mut Programs, path: &Path, point: &Point, scope: UProbeScope) -> Vec<UProbeLink> {
+    let sites = [(Some(point.function.entry), point.site), (point.function.on_return, point.entry)];
+    let mut links = Vec::new();
+    for (name, offset) in sites {
+        let Some(name) = name else { continue };
+        let done = load::program::<UProbe>(&mut programs.0, name).and_then(|program| {
+            let failed = |e: aya::programs::ProgramError| KernelError::Program {
+                name,
+                what: "cannot be attached",
+                source: e.into(),
+            };
+            let id =
+                program.attach(UProbeAttachLocation::AbsoluteOffset(offset), path, scope).map_err(failed)?;
+            program.take_link(id).map_err(failed)
+        });
+        match done {
+            Ok(link) => links.push(link),
+            // It ended meanwhile.
+            Err(_) if matches!(scope, UProbeScope::OneProcess(pid) if !alive(pid)) => return links,
+            Err(error) => {
+                let reason = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(path = %path.display(), symbol = point.function.symbol, %error, reason, "not probed");
             }
         }
-        links
     }
+    links
+}
+
+fn alive(pid: NonZeroU32) -> bool {
+    Path::new("/proc").join(pid.to_string()).join("maps").exists()
 }
 
 /// Paths to the files that a process maps as code and that may be TLS libraries. They lead through `/proc`, so that
@@ -276,7 +294,11 @@ fn mapped(pid: u32) -> Vec<PathBuf> {
         let Some(mapping) = Mapping::parse(line) else { continue };
         let path = Path::new(mapping.path);
         if mapping.is_code && library::plausible(path, path == exe) && seen.insert(mapping.file) {
-            paths.push(if path == exe { proc.join("exe") } else { proc.join("map_files").join(mapping.range) });
+            paths.push(if path == exe {
+                proc.join("exe")
+            } else {
+                proc.join("map_files").join(mapping.range)
+            });
         }
     }
     paths
@@ -313,9 +335,13 @@ mod tests {
 
     #[test]
     fn parses_maps() {
-        let line = "7f2c-7f2d r-xp 00002000 fe:00 1234                       /usr/lib/a b/libssl.so.3 (deleted)";
+        let line =
+            "7f2c-7f2d r-xp 00002000 fe:00 1234                       /usr/lib/a b/libssl.so.3 (deleted)";
         let m = Mapping::parse(line).unwrap();
-        assert_eq!((m.range, m.is_code, m.file, m.path), ("7f2c-7f2d", true, ("fe:00", "1234"), "/usr/lib/a b/libssl.so.3"));
+        assert_eq!(
+            (m.range, m.is_code, m.file, m.path),
+            ("7f2c-7f2d", true, ("fe:00", "1234"), "/usr/lib/a b/libssl.so.3")
+        );
         assert!(Mapping::parse("7ffd-7ffe rw-p 00000000 00:00 0                          [stack]").is_none());
         assert!(Mapping::parse("7ffd-7ffe rw-p 00000000 00:00 0").is_none());
     }

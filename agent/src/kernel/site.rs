@@ -5,7 +5,9 @@
 //! (arch/x86/kernel/uprobes.c: branch_setup_xol_ops, push_setup_xol_ops). So the probe goes on the first such
 //! instruction of the function's straight-line beginning, as long as the argument registers are untouched there.
 
-use iced_x86::{Code, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, Register};
+use iced_x86::{
+    Code, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, Register,
+};
 
 /// How far to look, in bytes.
 pub(super) const WINDOW: usize = 64;

@@ -52,7 +52,10 @@ pub fn end_socket(pid: u32, cookie: u64, port: u16) -> io::Result<Ending> {
         Ok(ending) => Ok(ending),
         // A kernel without CONFIG_INET_DIAG_DESTROY.
         Err(first) => disconnect(pid, cookie).map_err(|second| {
-            io::Error::new(second.kind(), format!("SOCK_DESTROY: {first}; through the owner's descriptor: {second}"))
+            io::Error::new(
+                second.kind(),
+                format!("SOCK_DESTROY: {first}; through the owner's descriptor: {second}"),
+            )
         }),
     }
 }
@@ -96,7 +99,12 @@ fn destroy(cookie: u64, port: u16) -> io::Result<Ending> {
 }
 
 /// The kernel's id of the socket: it wants the addresses too, which the cookie alone does not give.
-fn find(netlink: &OwnedFd, family: AddressFamily, cookie: u64, port: u16) -> io::Result<Option<[u8; SOCKET_ID]>> {
+fn find(
+    netlink: &OwnedFd,
+    family: AddressFamily,
+    cookie: u64,
+    port: u16,
+) -> io::Result<Option<[u8; SOCKET_ID]>> {
     let mut filter = [0; SOCKET_ID];
     filter[2..4].copy_from_slice(&port.to_be_bytes());
     let request = request(SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, family, &filter);
@@ -164,7 +172,9 @@ fn disconnect(pid: u32, cookie: u64) -> io::Result<Ending> {
         if !is_socket {
             continue;
         }
-        let Ok(socket) = rustix::process::pidfd_getfd(&pidfd, number, PidfdGetfdFlags::empty()) else { continue };
+        let Ok(socket) = rustix::process::pidfd_getfd(&pidfd, number, PidfdGetfdFlags::empty()) else {
+            continue;
+        };
         if rustix::net::sockopt::socket_cookie(&socket).is_ok_and(|c| c == cookie) {
             rustix::net::connect_unspec(&socket)?;
             return Ok(Ending::Disconnected);
@@ -210,7 +220,10 @@ mod tests {
                 assert_eq!(destroy(cookie, port).unwrap(), Ending::Gone);
             }
             // Not root, or a kernel without CONFIG_INET_DIAG_DESTROY: then the other way has to do.
-            Err(e) => assert!(matches!(e.raw_os_error(), Some(libc::EPERM | libc::EOPNOTSUPP | libc::EINVAL)), "{e}"),
+            Err(e) => assert!(
+                matches!(e.raw_os_error(), Some(libc::EPERM | libc::EOPNOTSUPP | libc::EINVAL)),
+                "{e}"
+            ),
         }
     }
 

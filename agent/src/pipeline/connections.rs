@@ -57,7 +57,12 @@ mod tests {
 
     #[test]
     fn addresses() {
-        let v4 = Endpoint { address: [u32::from_ne_bytes([127, 0, 0, 1]), 0, 0, 0], port: 80, version: 4, reserved: 0 };
+        let v4 = Endpoint {
+            address: [u32::from_ne_bytes([127, 0, 0, 1]), 0, 0, 0],
+            port: 80,
+            version: 4,
+            reserved: 0,
+        };
         assert_eq!(address(&v4).unwrap().to_string(), "127.0.0.1:80");
         let mut words = [0; 4];
         let mapped = "::ffff:10.0.0.1".parse::<Ipv6Addr>().unwrap().octets();

@@ -54,7 +54,11 @@ pub(super) fn of_message(
 }
 
 /// A denied stream of which no message could be read.
-pub(super) fn of_unread(subject: Subject, decision: wire::Decision, enforcement: wire::Enforcement) -> wire::Event {
+pub(super) fn of_unread(
+    subject: Subject,
+    decision: wire::Decision,
+    enforcement: wire::Enforcement,
+) -> wire::Event {
     wire::Event {
         time_unix_nanos: subject.time,
         kind: "message".into(),

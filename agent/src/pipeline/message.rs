@@ -3,6 +3,7 @@
 use super::{
     Pipeline,
     event::{self, Subject},
+    pending::{Waiting, Word},
 };
 use crate::{
     stream::{Flow, Heard},
@@ -83,8 +84,8 @@ impl Pipeline {
             });
             if flow.carried_out {
                 self.journal.record(event);
-            } else if let Some(oldest) = self.pending.add(flow.stream, flow.tgid, event) {
-                self.record_unconfirmed(vec![oldest.event]);
+            } else {
+                self.wait(Word::Dropped, &flow, event);
             }
         } else {
             if decision.denies() {
@@ -96,7 +97,17 @@ impl Pipeline {
                     body_bytes_left: message.size,
                 });
             }
-            self.journal.record(event);
+            if flow.tls && flow.cookie.is_none() {
+                self.wait(Word::Bound, &flow, event);
+            } else {
+                self.journal.record(event);
+            }
+        }
+    }
+
+    fn wait(&mut self, word: Word, flow: &Summary, event: Event) {
+        if let Some(oldest) = self.pending.add(word, flow.stream, flow.tgid, event) {
+            self.give_up(vec![oldest]);
         }
     }
 
@@ -114,7 +125,8 @@ impl Pipeline {
         }
     }
 
-    pub(super) fn record_stopped(&mut self, events: Vec<Event>, cookie: u64) {
+    /// Records events whose word came, with the address of the socket that it named.
+    pub(super) fn record_confirmed(&mut self, events: Vec<Event>, cookie: u64) {
         let address = self.connections.get(cookie);
         for mut event in events {
             if let (Some(server), Some(address)) = (event.server.as_mut(), address)
@@ -126,21 +138,24 @@ impl Pipeline {
         }
     }
 
-    /// The kernel never said that it dropped these: their ciphertext was not recognised, or never sent.
-    pub(super) fn record_unconfirmed(&mut self, events: Vec<Event>) {
-        for mut event in events {
-            if let Some(e) = event.enforcement.as_mut() {
-                e.outcome = enforcement::FAILED.into();
-                e.body_bytes_left = event.message.as_ref().map_or(0, |m| m.size);
+    /// Records events whose word did not come. A denied message that was not seen being dropped may have left: its
+    /// ciphertext was not recognised, or it was never sent.
+    pub(super) fn give_up(&mut self, waiting: Vec<Waiting>) {
+        for Waiting { word, mut event, .. } in waiting {
+            if word == Word::Dropped {
+                if let Some(e) = event.enforcement.as_mut() {
+                    e.outcome = enforcement::FAILED.into();
+                    e.body_bytes_left = event.message.as_ref().map_or(0, |m| m.size);
+                }
+                tracing::warn!("a denied message was not seen being dropped; it may have left");
             }
-            tracing::warn!("a denied message was not seen being dropped; it may have left");
             self.journal.record(event);
         }
     }
 
     pub(super) fn overdue(&mut self) {
         let late = self.pending.overdue();
-        self.record_unconfirmed(late);
+        self.give_up(late);
     }
 
     /// A connection is over: reads what it left unfinished, and tells of a denial that no message told of.
@@ -180,8 +195,8 @@ impl Pipeline {
             };
             self.journal.record(event::of_unread(subject, decision, enforcement));
         }
-        let unconfirmed = self.pending.ended(flow.stream);
-        self.record_unconfirmed(unconfirmed);
+        let waiting = self.pending.ended(flow.stream);
+        self.give_up(waiting);
     }
 }
 

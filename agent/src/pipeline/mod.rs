@@ -126,7 +126,12 @@ impl Pipeline {
     }
 
     /// Works until `stop` is set; takes new policies as they come.
-    pub fn run(mut self, mut rings: Rings, policies: &Receiver<Update>, stop: &AtomicBool) -> Result<(), KernelError> {
+    pub fn run(
+        mut self,
+        mut rings: Rings,
+        policies: &Receiver<Update>,
+        stop: &AtomicBool,
+    ) -> Result<(), KernelError> {
         let mut count_at = Instant::now();
         while !stop.load(Ordering::Relaxed) {
             rings.wait(self.pending.wait().unwrap_or(IDLE).min(IDLE))?;
@@ -164,10 +169,10 @@ impl Pipeline {
                 }
             }
             kind::BOUND => {
-                if let Some(b) = record.bound()
-                    && let Some(flow) = self.flows.get_mut(header.stream)
-                {
-                    flow.cookie = Some(b.cookie);
+                if let Some(b) = record.bound() {
+                    self.with_flow(header.stream, header.tgid, |flow| flow.cookie = Some(b.cookie));
+                    let events = self.pending.bound(header.stream);
+                    self.record_confirmed(events, b.cookie);
                 }
             }
             kind::DENIED => {
@@ -255,8 +260,8 @@ impl Pipeline {
         if let Some(remote) = self.connections.get(cookie) {
             self.enforcer.end(owner, cookie, remote.port(), GRACE);
         }
-        let confirmed = self.pending.confirm(stream, owner);
-        self.record_stopped(confirmed, cookie);
+        let events = self.pending.dropped(stream, owner);
+        self.record_confirmed(events, cookie);
     }
 
     /// Follows the reads of processes that speak MCP or may yet, and no others.

@@ -1,11 +1,26 @@
-//! Events of denied messages that wait for the kernel's word that the segment was dropped: an event says "stopped" only
-//! when that was seen.
+//! Events that wait for the kernel's word: of a denied message, that its segment was dropped (an event says "stopped"
+//! only when that was seen); of the first message of a TLS stream, which socket carries it.
 
 use gnomon_proto::v1::Event;
 use std::time::{Duration, Instant};
 
-/// How long the word may take. It comes within the same `send`, unless the client never sends.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// What an event waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    Dropped,
+    Bound,
+}
+
+impl Word {
+    /// How long it may take. Both come within the same `send`, unless the client never sends.
+    fn patience(self) -> Duration {
+        match self {
+            Self::Dropped => Duration::from_secs(1),
+            Self::Bound => Duration::from_millis(100),
+        }
+    }
+}
+
 /// Events that wait; the oldest is given up first.
 const MAX: usize = 4096;
 
@@ -13,6 +28,7 @@ const MAX: usize = 4096;
 pub(super) struct Waiting {
     pub stream: u64,
     pub tgid: u32,
+    pub word: Word,
     pub event: Event,
     until: Instant,
 }
@@ -22,62 +38,87 @@ pub(super) struct Pending(Vec<Waiting>);
 
 impl Pending {
     /// Returns the oldest when there are too many.
-    pub(super) fn add(&mut self, stream: u64, tgid: u32, event: Event) -> Option<Waiting> {
+    pub(super) fn add(&mut self, word: Word, stream: u64, tgid: u32, event: Event) -> Option<Waiting> {
         let oldest = (self.0.len() >= MAX).then(|| self.0.remove(0));
-        self.0.push(Waiting { stream, tgid, event, until: Instant::now() + PATIENCE });
+        self.0.push(Waiting { stream, tgid, word, event, until: Instant::now() + word.patience() });
         oldest
     }
 
     /// How long until the first is given up.
     pub(super) fn wait(&self) -> Option<Duration> {
-        Some(self.0.first()?.until.saturating_duration_since(Instant::now()))
+        let first = self.0.iter().map(|w| w.until).min()?;
+        Some(first.saturating_duration_since(Instant::now()))
     }
 
-    /// Those of a stream; or, when the dropped socket is not tied to a stream, those of its process.
-    pub(super) fn confirm(&mut self, stream: u64, tgid: u32) -> Vec<Event> {
-        let of_stream = self.take(|w| w.stream == stream);
-        if of_stream.is_empty() { self.take(|w| w.tgid == tgid && tgid != 0) } else { of_stream }
+    /// A segment was dropped: events of its stream; or, when its socket is not tied to one, those of its process.
+    pub(super) fn dropped(&mut self, stream: u64, tgid: u32) -> Vec<Event> {
+        let of_stream = events(self.take(|w| w.word == Word::Dropped && w.stream == stream));
+        if of_stream.is_empty() {
+            events(self.take(|w| w.word == Word::Dropped && w.tgid == tgid && tgid != 0))
+        } else {
+            of_stream
+        }
+    }
+
+    /// A stream was tied to its socket.
+    pub(super) fn bound(&mut self, stream: u64) -> Vec<Event> {
+        events(self.take(|w| w.word == Word::Bound && w.stream == stream))
     }
 
     /// Those that waited long enough.
-    pub(super) fn overdue(&mut self) -> Vec<Event> {
+    pub(super) fn overdue(&mut self) -> Vec<Waiting> {
         let now = Instant::now();
         self.take(|w| w.until <= now)
     }
 
     /// Those of a stream that has ended.
-    pub(super) fn ended(&mut self, stream: u64) -> Vec<Event> {
+    pub(super) fn ended(&mut self, stream: u64) -> Vec<Waiting> {
         self.take(|w| w.stream == stream)
     }
 
-    fn take(&mut self, which: impl Fn(&Waiting) -> bool) -> Vec<Event> {
-        self.0.extract_if(.., |w| which(w)).map(|w| w.event).collect()
+    fn take(&mut self, which: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
+        self.0.extract_if(.., |w| which(w)).collect()
     }
+}
+
+fn events(waiting: Vec<Waiting>) -> Vec<Event> {
+    waiting.into_iter().map(|w| w.event).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn event(note: &str) -> Event {
+        Event { note: note.into(), ..Event::default() }
+    }
+
+    fn notes(events: Vec<Event>) -> Vec<String> {
+        events.into_iter().map(|e| e.note).collect()
+    }
+
     #[test]
     fn confirmed_by_stream_before_process() {
         let mut pending = Pending::default();
         for (stream, tgid, note) in [(1, 7, "a"), (2, 7, "b"), (3, 8, "c")] {
-            pending.add(stream, tgid, Event { note: note.into(), ..Event::default() });
+            pending.add(Word::Dropped, stream, tgid, event(note));
         }
-        let notes = |events: Vec<Event>| events.into_iter().map(|e| e.note).collect::<Vec<_>>();
-        assert_eq!(notes(pending.confirm(2, 7)), ["b"]);
-        assert_eq!(notes(pending.confirm(99, 7)), ["a"]);
-        assert_eq!(notes(pending.confirm(99, 0)), Vec::<String>::new());
+        pending.add(Word::Bound, 2, 7, event("d"));
+        assert_eq!(notes(pending.dropped(2, 7)), ["b"]);
+        assert_eq!(notes(pending.dropped(99, 7)), ["a"]);
+        assert!(pending.dropped(99, 0).is_empty());
+        assert!(pending.bound(3).is_empty());
+        assert_eq!(notes(pending.bound(2)), ["d"]);
         assert!(pending.overdue().is_empty());
-        assert!(pending.wait().unwrap() <= PATIENCE);
-        assert_eq!(notes(pending.ended(3)), ["c"]);
+        assert!(pending.wait().unwrap() <= Word::Dropped.patience());
+        assert_eq!(notes(events(pending.ended(3))), ["c"]);
+        assert!(pending.wait().is_none());
     }
 
     #[test]
     fn bounded() {
         let mut pending = Pending::default();
-        let given_up = (0..MAX as u64 + 5).filter_map(|s| pending.add(s, 1, Event::default())).count();
+        let given_up = (0..MAX as u64 + 5).filter_map(|s| pending.add(Word::Bound, s, 1, event(""))).count();
         assert_eq!(given_up, 5);
     }
 }

@@ -54,7 +54,14 @@ impl Refusal {
 
 impl Batches {
     pub(super) fn new(spool: Spool) -> Self {
-        Self { epoch: spool.epoch(), spool, sent: 0, acked: 0, unacked: VecDeque::new(), max_events: MAX_EVENTS }
+        Self {
+            epoch: spool.epoch(),
+            spool,
+            sent: 0,
+            acked: 0,
+            unacked: VecDeque::new(),
+            max_events: MAX_EVENTS,
+        }
     }
 
     pub(super) fn epoch(&self) -> &str {
@@ -122,7 +129,9 @@ impl Batches {
     /// The collector refused something. An event that it names, or that was alone, is dropped and counted; otherwise
     /// smaller batches follow until it is found. `false` when no event can be to blame.
     pub(super) async fn isolate(&mut self, refusal: &Refusal) -> Result<bool, ShipError> {
-        let (Some(oldest), Some(newest)) = (self.unacked.front(), self.unacked.back()) else { return Ok(false) };
+        let (Some(oldest), Some(newest)) = (self.unacked.front(), self.unacked.back()) else {
+            return Ok(false);
+        };
         let on_its_way = oldest.first..=newest.last;
         if let Some((epoch, seq)) = &refusal.event
             && *epoch == self.epoch
@@ -131,7 +140,9 @@ impl Batches {
             self.reject(*seq, &refusal.reason).await?;
         } else if oldest.events > 1 || !self.isolating() {
             tracing::warn!(
-                first = oldest.first, last = oldest.last, reason = refusal.reason,
+                first = oldest.first,
+                last = oldest.last,
+                reason = refusal.reason,
                 "the collector refused a batch: looking for the event it does not take"
             );
             self.max_events = (oldest.events / 2).max(1);
@@ -143,7 +154,9 @@ impl Batches {
 
     async fn reject(&self, seq: u64, reason: &str) -> Result<(), ShipError> {
         tracing::error!(
-            epoch = self.epoch, seq, reason,
+            epoch = self.epoch,
+            seq,
+            reason,
             "the collector refused an event: dropped and counted as lost (batch_rejected). \
              Are agent and collector of the same version?"
         );

@@ -67,19 +67,29 @@ fn tls_error(error: &std::io::Error, name: &ServerName<'_>) -> ShipError {
     let name = name.to_str();
     ShipError::Tls(match problem {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            format!("the collector's certificate is expired ({cause}); restart the collector to renew it, and check the clocks of both")
+            format!(
+                "the collector's certificate is expired ({cause}); restart the collector to renew it, and check the clocks of both"
+            )
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             format!("the collector's certificate is not valid yet ({cause}); check the clocks of both")
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            format!("the collector's certificate is not for {name} ({cause}); set [collector] address or server_name to a name in it, or have the collector put {name} in")
+            format!(
+                "the collector's certificate is not for {name} ({cause}); set [collector] address or server_name to a name in it, or have the collector put {name} in"
+            )
         }
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            format!("the certificate presented was not issued by the CA this host was enrolled with ({cause}); check [collector] address; if the collector was set up anew, set token to a new token")
+            format!(
+                "the certificate presented was not issued by the CA this host was enrolled with ({cause}); check [collector] address; if the collector was set up anew, set token to a new token"
+            )
         }
-        CertificateError::Other(other) => format!("{}; check that [collector] address and token are of the same collector", other.0),
-        _ => format!("the collector's certificate is refused ({cause}); check that [collector] address and token are of the same collector"),
+        CertificateError::Other(other) => {
+            format!("{}; check that [collector] address and token are of the same collector", other.0)
+        }
+        _ => format!(
+            "the collector's certificate is refused ({cause}); check that [collector] address and token are of the same collector"
+        ),
     })
 }
 

@@ -20,7 +20,11 @@ use crate::config::Collector;
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// Enrols this host and stores its identity.
-pub(super) async fn enrol(collector: &Collector, token: &str, state_dir: &Path) -> Result<Identity, ShipError> {
+pub(super) async fn enrol(
+    collector: &Collector,
+    token: &str,
+    state_dir: &Path,
+) -> Result<Identity, ShipError> {
     let token = Token::parse(token)?;
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
     let csr = CertificateParams::default().serialize_request(&key)?;

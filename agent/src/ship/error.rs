@@ -5,13 +5,19 @@ use crate::spool::SpoolError;
 /// Why nothing is shipped at the moment: what, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ShipError {
-    #[error("this host is not enrolled: set [collector] token or token_file to a token from `gnomon-collector token create`")]
+    #[error(
+        "this host is not enrolled: set [collector] token or token_file to a token from `gnomon-collector token create`"
+    )]
     NoToken,
     #[error("[collector] token_file cannot be read: {source}")]
     TokenFile { source: std::io::Error },
-    #[error("the enrolment token is not of the form gn1.SECRET.FINGERPRINT: copy it whole from `gnomon-collector token create`")]
+    #[error(
+        "the enrolment token is not of the form gn1.SECRET.FINGERPRINT: copy it whole from `gnomon-collector token create`"
+    )]
     TokenForm,
-    #[error("the enrolment token was refused ({0}): it is unknown, used or expired; make a new one with `gnomon-collector token create`")]
+    #[error(
+        "the enrolment token was refused ({0}): it is unknown, used or expired; make a new one with `gnomon-collector token create`"
+    )]
     TokenRefused(String),
     #[error("{}: {reason}; delete it and set [collector] token to a new token", path.display())]
     Identity { path: PathBuf, reason: String },
@@ -23,8 +29,10 @@ pub enum ShipError {
     Tcp(std::io::Error),
     #[error("no secure connection: {0}")]
     Tls(String),
-    #[error("the collector does not accept this host's certificate ({0}): it is expired, revoked, or of another \
-             collector; set [collector] token to a new token from `gnomon-collector token create`")]
+    #[error(
+        "the collector does not accept this host's certificate ({0}): it is expired, revoked, or of another \
+             collector; set [collector] token to a new token from `gnomon-collector token create`"
+    )]
     HostRefused(String),
     #[error("no answer within {0} seconds")]
     Timeout(u64),

@@ -25,11 +25,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    pub(super) fn new(
-        token: &str,
-        key: &rcgen::KeyPair,
-        given: gnomon_proto::v1::EnrolResponse,
-    ) -> Self {
+    pub(super) fn new(token: &str, key: &rcgen::KeyPair, given: gnomon_proto::v1::EnrolResponse) -> Self {
         Self {
             host_id: given.host_id,
             key_pem: key.serialize_pem(),

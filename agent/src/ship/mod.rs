@@ -82,7 +82,11 @@ impl Shipper {
     }
 
     /// One connection, from enrolment if need be to its end. `Ok` means that `stop` was obeyed.
-    async fn connection(&self, batches: &mut Batches, stop: &mut watch::Receiver<bool>) -> Result<(), ShipError> {
+    async fn connection(
+        &self,
+        batches: &mut Batches,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<(), ShipError> {
         let setup = async {
             let identity = self.identity().await?;
             connect::open(&self.collector, tls::mutual(&identity)?).await

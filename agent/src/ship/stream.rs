@@ -10,9 +10,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use super::{ShipError, stopped};
 use super::batches::{Batches, WINDOW};
 use super::connect::lost;
+use super::{ShipError, stopped};
 use crate::telemetry::Telemetry;
 
 /// A collector that commits nothing for this long is given up, as far as this connection goes.
@@ -107,7 +107,9 @@ fn ended(status: Status) -> Result<Ended, ShipError> {
     match status.code() {
         // OUT_OF_RANGE is gRPC's own answer to a message over its size limit.
         Code::InvalidArgument | Code::OutOfRange => Ok(Ended::Rejected(status)),
-        Code::Unauthenticated | Code::PermissionDenied => Err(ShipError::HostRefused(status.message().to_owned())),
+        Code::Unauthenticated | Code::PermissionDenied => {
+            Err(ShipError::HostRefused(status.message().to_owned()))
+        }
         Code::Unavailable | Code::Cancelled | Code::Unknown => Err(lost(&status)),
         code => Err(ShipError::Lost(format!("{}: {}", code.description(), status.message()))),
     }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls13_signature};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
+};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use sha2::{Digest, Sha256};
 
@@ -28,7 +30,8 @@ pub(super) fn mutual(identity: &Identity) -> Result<ClientConfig, ShipError> {
 pub(super) fn pinned(ca_sha256: [u8; 32]) -> Result<ClientConfig, ShipError> {
     let provider = Arc::new(ring::default_provider());
     let verifier = PinnedCa { ca_sha256, algorithms: provider.signature_verification_algorithms, provider };
-    let config = builder()?.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
+    let config =
+        builder()?.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
     Ok(http2(config))
 }
 

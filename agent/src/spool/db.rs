@@ -1,27 +1,17 @@
-//! The database itself. Everything that must hold after a crash happens within one transaction.
+//! The database in use. Everything that must hold after a crash happens within one transaction.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use gnomon_proto::v1::{Event, Loss};
 use gnomon_proto::Message;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+use gnomon_proto::v1::{Event, Loss};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use super::fault::Fault;
+use super::open::{connect, quarantine};
 use super::{Chunk, SpoolError, SpoolLimits};
 use crate::telemetry::{LossKind, Telemetry};
-
-/// "GNSP", so that a foreign database is not taken for a spool.
-const APPLICATION_ID: i32 = 0x474e_5350;
-const FORMAT: i32 = 1;
-
-/// `losses` holds what the spool lost and has not yet written as an event.
-const SCHEMA: &str = "
-    CREATE TABLE life (id INTEGER PRIMARY KEY CHECK (id = 1), epoch TEXT NOT NULL, last_seq INTEGER NOT NULL);
-    CREATE TABLE events (seq INTEGER PRIMARY KEY, body BLOB NOT NULL);
-    CREATE TABLE losses (what TEXT PRIMARY KEY, count INTEGER NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;
-";
 
 #[derive(Debug)]
 pub(super) struct Db {
@@ -37,22 +27,6 @@ pub(super) struct Db {
     has_losses: bool,
 }
 
-/// Inside this module: an error of SQLite, or contents that cannot be a spool's.
-enum Fault {
-    Sqlite(rusqlite::Error),
-    Damaged(String),
-    Other(SpoolError),
-}
-
-impl From<rusqlite::Error> for Fault {
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
-            _ => Self::Sqlite(error),
-        }
-    }
-}
-
 impl Db {
     pub(super) fn open(dir: &Path, limits: SpoolLimits, telemetry: Telemetry) -> Result<Self, SpoolError> {
         fs::DirBuilder::new()
@@ -64,24 +38,24 @@ impl Db {
         match Self::connect(&file, limits, &telemetry) {
             Ok(db) => Ok(db),
             Err(Fault::Damaged(why)) => Self::start_over(&file, limits, &telemetry, &why),
-            Err(fault) => Err(public(&file, fault)),
+            Err(fault) => Err(fault.public(&file)),
         }
     }
 
     /// Runs `work`; when the database turns out to be damaged, once more on a new one.
     pub(super) fn repairing<T>(
         &mut self,
-        mut work: impl FnMut(&mut Self) -> Result<T, Failed>,
+        mut work: impl FnMut(&mut Self) -> Result<T, Fault>,
     ) -> Result<T, SpoolError> {
         match work(self) {
             Ok(value) => Ok(value),
-            Err(Failed(Fault::Damaged(why))) => {
+            Err(Fault::Damaged(why)) => {
                 // The old connection must be closed before its files are renamed.
-                self.conn = Connection::open_in_memory().map_err(|e| public(&self.file, e.into()))?;
+                self.conn = Connection::open_in_memory().map_err(|e| Fault::from(e).public(&self.file))?;
                 *self = Self::start_over(&self.file, self.limits, &self.telemetry, &why)?;
-                work(self).map_err(|Failed(fault)| public(&self.file, fault))
+                work(self).map_err(|fault| fault.public(&self.file))
             }
-            Err(Failed(fault)) => Err(public(&self.file, fault)),
+            Err(fault) => Err(fault.public(&self.file)),
         }
     }
 
@@ -97,7 +71,7 @@ impl Db {
         (self.events, self.bytes)
     }
 
-    pub(super) fn append(&mut self, events: &mut Vec<Event>, report_losses: bool) -> Result<(), Failed> {
+    pub(super) fn append(&mut self, events: &mut Vec<Event>, report_losses: bool) -> Result<(), Fault> {
         let report_losses = report_losses && self.has_losses;
         if events.is_empty() && !report_losses {
             return Ok(());
@@ -130,7 +104,12 @@ impl Db {
         Ok(())
     }
 
-    pub(super) fn read_after(&mut self, after: u64, max_bytes: usize, max_events: usize) -> Result<Chunk, Failed> {
+    pub(super) fn read_after(
+        &mut self,
+        after: u64,
+        max_bytes: usize,
+        max_events: usize,
+    ) -> Result<Chunk, Fault> {
         let mut chunk = Chunk { epoch: self.epoch.clone(), events: Vec::new() };
         let mut unreadable = Vec::new();
         {
@@ -140,7 +119,10 @@ impl Db {
             let mut bytes = 0;
             while let Some(row) = rows.next()? {
                 let seq = from_sql(row.get(0)?);
-                let body = row.get_ref(1)?.as_blob().map_err(|_| Fault::Damaged(format!("event {seq} is no blob")))?;
+                let body = row
+                    .get_ref(1)?
+                    .as_blob()
+                    .map_err(|_| Fault::Damaged(format!("event {seq} is no blob")))?;
                 if bytes + body.len() > max_bytes && !chunk.events.is_empty() {
                     break;
                 }
@@ -158,7 +140,7 @@ impl Db {
         Ok(chunk)
     }
 
-    pub(super) fn ack(&mut self, epoch: &str, seq: u64) -> Result<(), Failed> {
+    pub(super) fn ack(&mut self, epoch: &str, seq: u64) -> Result<(), Fault> {
         if epoch != self.epoch {
             return Ok(());
         }
@@ -173,10 +155,12 @@ impl Db {
         Ok(())
     }
 
-    pub(super) fn drop_event(&mut self, seq: u64, why: LossKind) -> Result<(), Failed> {
+    pub(super) fn drop_event(&mut self, seq: u64, why: LossKind) -> Result<(), Fault> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let bytes: Option<i64> = tx
-            .query_row("DELETE FROM events WHERE seq = ?1 RETURNING length(body)", [to_sql(seq)], |row| row.get(0))
+            .query_row("DELETE FROM events WHERE seq = ?1 RETURNING length(body)", [to_sql(seq)], |row| {
+                row.get(0)
+            })
             .optional()?;
         let Some(bytes) = bytes.map(from_sql) else { return Ok(()) };
         add_loss(&tx, why, 1, bytes)?;
@@ -198,105 +182,39 @@ impl Db {
     }
 
     fn connect(file: &Path, limits: SpoolLimits, telemetry: &Telemetry) -> Result<Self, Fault> {
-        // SQLite gives its -wal file the permissions of the database.
-        let created = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(file);
-        created.map_err(|source| {
-            Fault::Other(SpoolError::Folder { dir: file.parent().unwrap_or(file).to_owned(), source })
-        })?;
-        let mut conn = Connection::open(file)?;
-        // Exclusive: a second agent is refused instead of numbering events of its own.
-        conn.execute_batch(
-            "PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;
-             PRAGMA synchronous = FULL;",
-        )?;
-        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let objects: i64 = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if objects == 0 {
-            tx.execute_batch(SCHEMA)?;
-            tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-            tx.pragma_update(None, "user_version", FORMAT)?;
-            let epoch = new_uuid().map_err(Fault::Other)?;
-            tx.execute("INSERT INTO life VALUES (1, ?1, 0)", [epoch])?;
-        } else {
-            check(&tx, file)?;
-        }
-        let (epoch, last_seq): (String, i64) = tx
-            .query_row("SELECT epoch, last_seq FROM life", [], |row| Ok((row.get(0)?, row.get(1)?)))
-            .map_err(schema_fault)?;
-        let (events, bytes, newest): (i64, i64, i64) = tx
-            .query_row(
-                "SELECT count(*), coalesce(sum(length(body)), 0), coalesce(max(seq), 0) FROM events",
-                [],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-            )
-            .map_err(schema_fault)?;
-        let has_losses = tx.query_row("SELECT EXISTS (SELECT 1 FROM losses)", [], |row| row.get(0)).map_err(schema_fault)?;
-        tx.commit()?;
+        let (conn, found) = connect(file)?;
         let mut db = Self {
             conn,
             file: file.to_owned(),
             limits,
             telemetry: telemetry.clone(),
-            epoch,
-            last_seq: from_sql(last_seq.max(newest)),
+            epoch: found.epoch,
+            last_seq: found.last_seq,
             events: 0,
             bytes: 0,
-            has_losses,
+            has_losses: found.has_losses,
         };
-        db.set_size((from_sql(events), from_sql(bytes)));
+        db.set_size((found.events, found.bytes));
         Ok(db)
     }
 
-    fn start_over(file: &Path, limits: SpoolLimits, telemetry: &Telemetry, why: &str) -> Result<Self, SpoolError> {
+    fn start_over(
+        file: &Path,
+        limits: SpoolLimits,
+        telemetry: &Telemetry,
+        why: &str,
+    ) -> Result<Self, SpoolError> {
         let kept = quarantine(file)?;
         tracing::error!(
             spool = %file.display(), kept = %kept.display(), why,
             "the spool was damaged: events in it that the collector did not have are lost; a new spool was started. \
              Check the disk; the old file is kept for inspection and may be deleted"
         );
-        let mut db = Self::connect(file, limits, telemetry).map_err(|fault| public(file, fault))?;
-        add_loss(&db.conn, LossKind::SpoolCorrupt, 1, 0).map_err(|e| public(file, e.into()))?;
+        let mut db = Self::connect(file, limits, telemetry).map_err(|fault| fault.public(file))?;
+        add_loss(&db.conn, LossKind::SpoolCorrupt, 1, 0).map_err(|e| Fault::from(e).public(file))?;
         db.has_losses = true;
         telemetry.lose(LossKind::SpoolCorrupt, 1, 0);
         Ok(db)
-    }
-}
-
-/// What [`Db`]'s operations return: a [`Fault`] that [`Db::repairing`] may still mend.
-pub(super) struct Failed(Fault);
-
-impl<E: Into<Fault>> From<E> for Failed {
-    fn from(error: E) -> Self {
-        Self(error.into())
-    }
-}
-
-fn check(tx: &Transaction<'_>, file: &Path) -> Result<(), Fault> {
-    let id: i32 = tx.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    if id != APPLICATION_ID {
-        return Err(Fault::Damaged("not a spool of gnomon-agent".to_owned()));
-    }
-    let format: i32 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if format != FORMAT {
-        return Err(Fault::Other(SpoolError::Format { file: file.to_owned(), found: format, known: FORMAT }));
-    }
-    let verdict: String = tx.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if verdict != "ok" {
-        return Err(Fault::Damaged(verdict));
-    }
-    Ok(())
-}
-
-/// A missing table or row in a database that bears our id means damage as well.
-fn schema_fault(error: rusqlite::Error) -> Fault {
-    match &error {
-        rusqlite::Error::QueryReturnedNoRows | rusqlite::Error::InvalidColumnType(..) => {
-            Fault::Damaged(error.to_string())
-        }
-        rusqlite::Error::SqliteFailure(cause, _) if cause.code == ErrorCode::Unknown => {
-            Fault::Damaged(error.to_string())
-        }
-        _ => error.into(),
     }
 }
 
@@ -368,62 +286,11 @@ fn take_losses(tx: &Transaction<'_>) -> rusqlite::Result<Vec<Event>> {
     rows.map(|loss| loss.map(crate::journal::loss_event)).collect()
 }
 
-fn quarantine(file: &Path) -> Result<PathBuf, SpoolError> {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let beside = |file: &Path, suffix: &str| {
-        let mut name = file.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let mut kept = beside(file, &format!(".corrupt-{seconds}"));
-    let mut n = 1;
-    while kept.exists() {
-        kept = beside(file, &format!(".corrupt-{seconds}.{n}"));
-        n += 1;
-    }
-    fs::rename(file, &kept).map_err(|source| SpoolError::Quarantine { file: file.to_owned(), source })?;
-    for suffix in ["-wal", "-shm"] {
-        match fs::rename(beside(file, suffix), beside(&kept, suffix)) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                // A log of the old database beside the new one would damage that too.
-                return Err(SpoolError::Quarantine { file: beside(file, suffix), source });
-            }
-            _ => {}
-        }
-    }
-    Ok(kept)
-}
-
-/// RFC 9562, version 4.
-fn new_uuid() -> Result<String, SpoolError> {
-    let mut bytes = [0u8; 16];
-    getrandom::fill(&mut bytes).map_err(SpoolError::Random)?;
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    Ok(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
-}
-
-fn public(file: &Path, fault: Fault) -> SpoolError {
-    let file = file.to_owned();
-    match fault {
-        Fault::Sqlite(source) if source.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
-            SpoolError::InUse { file }
-        }
-        Fault::Sqlite(source) => SpoolError::Database { file, source },
-        Fault::Damaged(why) => SpoolError::Database {
-            file,
-            source: rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), Some(why)),
-        },
-        Fault::Other(error) => error,
-    }
-}
-
 // SQLite's integers are signed. Numbers of events and bytes stay far below; from elsewhere (an Ack) they saturate.
-fn to_sql(value: u64) -> i64 {
+pub(super) fn to_sql(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn from_sql(value: i64) -> u64 {
+pub(super) fn from_sql(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }

@@ -7,6 +7,8 @@
 
 mod db;
 mod error;
+mod fault;
+mod open;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -86,7 +88,9 @@ impl Spool {
 
     /// The collector will never take event `seq`: it is deleted and counted as a loss.
     pub fn reject(&self, epoch: &str, seq: u64) -> Result<(), SpoolError> {
-        self.db().repairing(|db| if db.epoch() == epoch { db.drop_event(seq, LossKind::BatchRejected) } else { Ok(()) })
+        self.db().repairing(|db| {
+            if db.epoch() == epoch { db.drop_event(seq, LossKind::BatchRejected) } else { Ok(()) }
+        })
     }
 
     /// The id of this life of the database, a UUID.

@@ -139,7 +139,8 @@ fn a_second_process_is_refused() {
 
 #[test]
 fn a_damaged_database_is_moved_aside_and_a_new_life_begins() {
-    let cases: [(&str, fn(&Path)); 5] = [
+    type Damage = fn(&Path);
+    let cases: [(&str, Damage); 5] = [
         ("garbage", |file| fs::write(file, vec![0x5a; 50_000]).unwrap()),
         ("cut in half", |file| {
             let half = fs::metadata(file).unwrap().len() / 2;
@@ -182,7 +183,7 @@ fn a_damaged_database_is_moved_aside_and_a_new_life_begins() {
 fn damage_found_while_running_starts_a_new_life_too() {
     let dir = tempdir().unwrap();
     let (spool, telemetry) = open_with(dir.path(), 64 << 20);
-    append(&spool, &["x".repeat(5000).as_str(); 2000]);
+    append(&spool, &vec!["x".repeat(5000).as_str(); 2000]);
     let epoch = spool.epoch();
     drop(spool);
     let (spool, _) = {

@@ -1,8 +1,8 @@
 //! One connection as the agent follows it.
 
 use super::order::{Order, Piece};
-use gnomon_inspect::{Direction, Inspector, Item, Limits, Transport};
 use gnomon_common::record::TLS_STREAM;
+use gnomon_inspect::{Direction, Inspector, Item, Limits, Transport};
 
 /// A connection: what it carries, who uses it, and what became of it.
 #[derive(Debug)]
@@ -88,7 +88,11 @@ impl Flow {
         heard
     }
 
-    fn feed(&mut self, direction: Direction, act: impl FnOnce(&mut Order, &mut dyn FnMut(Piece<'_>))) -> Heard {
+    fn feed(
+        &mut self,
+        direction: Direction,
+        act: impl FnOnce(&mut Order, &mut dyn FnMut(Piece<'_>)),
+    ) -> Heard {
         let mut heard = Heard::default();
         let order = match direction {
             Direction::Request => &mut self.request,

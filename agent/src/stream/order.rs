@@ -127,7 +127,10 @@ mod tests {
 
     #[test]
     fn what_came_before_the_first_segment_is_left_out() {
-        assert_eq!(run(&mut Order::default(), &[(0u64.wrapping_sub(3), b"xyz"), (0, b"ab")]), (b"ab".to_vec(), 0));
+        assert_eq!(
+            run(&mut Order::default(), &[(0u64.wrapping_sub(3), b"xyz"), (0, b"ab")]),
+            (b"ab".to_vec(), 0)
+        );
     }
 
     proptest! {

@@ -51,7 +51,9 @@ impl FlowTable {
         self.bytes = self.bytes + flow.buffered() - before;
         let mut evicted = Vec::new();
         while self.bytes > MAX_BYTES {
-            let Some(largest) = self.flows.values().max_by_key(|f| f.buffered()).map(|f| f.stream) else { break };
+            let Some(largest) = self.flows.values().max_by_key(|f| f.buffered()).map(|f| f.stream) else {
+                break;
+            };
             evicted.extend(self.remove(largest));
         }
         if self.flows.len() > MAX_FLOWS {

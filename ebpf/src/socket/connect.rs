@@ -1,7 +1,7 @@
 //! Which process owns a socket: `connect` and accepted connections.
 
 use super::socket;
-use crate::maps::{CLIENTS, SOCKETS, control};
+use crate::maps::{CLIENTS, SOCKETS, control, end};
 use aya_ebpf::{
     EbpfContext as _,
     helpers::{
@@ -153,6 +153,6 @@ fn closed(cookie: u64) {
         unsafe { ((*s).carries, (*s).role, (*s).egress_offset, (*s).tgid) };
     let _ = SOCKETS.remove(cookie);
     if role != role::SERVER && (carried == carries::PLAINTEXT || carried == carries::TLS) {
-        control(kind::CLOSED, cookie, offset, tgid, 0, ());
+        end(kind::CLOSED, cookie, offset, tgid);
     }
 }

@@ -1,6 +1,6 @@
 //! The end of a TLS object: its address will be used again.
 
-use crate::maps::{TLS, control};
+use crate::maps::TLS;
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::uprobe, programs::ProbeContext};
 use gnomon_common::{record::kind, state::TlsKey};
 
@@ -29,7 +29,7 @@ fn end(ctx: &ProbeContext, forget: bool) -> u32 {
     // SAFETY: a live map value.
     let (stream, offset) = unsafe { ((*t).stream, (*t).egress_offset) };
     if stream != 0 && forget {
-        control(kind::CLOSED, stream, offset, (id >> 32) as u32, id as u32, ());
+        crate::maps::end(kind::CLOSED, stream, offset, (id >> 32) as u32);
     }
     if forget {
         let _ = TLS.remove(key);

@@ -50,6 +50,10 @@ pub(crate) struct Hit {
 }
 
 impl Hit {
+    pub(crate) fn new(detector: &Detector, found: Match) -> Self {
+        Self { detector: detector.id, class: detector.class, found }
+    }
+
     pub(crate) fn report(self, where_: String) -> Finding {
         Finding {
             detector: self.detector,

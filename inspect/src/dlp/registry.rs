@@ -34,78 +34,80 @@ pub(crate) static DETECTORS: &[&Detector] = &[
 /// Hits of one detector in one text; more say nothing new and would let a flood use up the memory.
 const HITS: usize = 256;
 
-/// The literals of all detectors, and whose each is. A literal of two detectors stands for both.
-struct Literals {
+/// Which detector to ask where. A literal of two detectors stands for both.
+struct Plan {
     automaton: Option<AhoCorasick>,
+    /// Per literal, indices into [`DETECTORS`].
     owners: Vec<Vec<usize>>,
+    at: Vec<usize>,
+    digits: Vec<usize>,
 }
 
-static LITERALS: LazyLock<Literals> = LazyLock::new(|| {
+static PLAN: LazyLock<Plan> = LazyLock::new(|| {
+    let mut plan = Plan { automaton: None, owners: Vec::new(), at: Vec::new(), digits: Vec::new() };
     let mut literals: Vec<&str> = Vec::new();
-    let mut owners: Vec<Vec<usize>> = Vec::new();
     for (index, detector) in DETECTORS.iter().enumerate() {
-        let Trigger::Literals(own) = detector.trigger else { continue };
-        for literal in own {
-            match literals.iter().position(|known| known == literal) {
-                Some(at) => owners[at].push(index),
-                None => {
-                    literals.push(literal);
-                    owners.push(vec![index]);
+        match detector.trigger {
+            Trigger::At => plan.at.push(index),
+            Trigger::Digits => plan.digits.push(index),
+            Trigger::Literals(own) => {
+                for literal in own {
+                    match literals.iter().position(|known| known == literal) {
+                        Some(known) => plan.owners[known].push(index),
+                        None => {
+                            literals.push(literal);
+                            plan.owners.push(vec![index]);
+                        }
+                    }
                 }
             }
         }
     }
-    // Building fails only for sets of patterns far over the automaton's limits; a test covers this set.
-    let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(literals).ok();
-    Literals { automaton, owners }
+    // Building fails only for sets far over the automaton's limits; every test of a literal covers this set.
+    plan.automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(literals).ok();
+    plan
 });
 
 /// Searches a text. Hits are given in the order of their place and do not overlap.
 pub(crate) fn search(bytes: &[u8], name: &str, report: &mut impl FnMut(Hit)) {
     let subject = Subject { bytes, name };
-    let mut hits = Hits { hits: Vec::new(), counts: [0; 32] };
-    if let Some(automaton) = &LITERALS.automaton {
+    let plan = &*PLAN;
+    let mut hits = Hits { hits: Vec::new(), counts: [0; DETECTORS.len()] };
+    if let Some(automaton) = &plan.automaton {
         for found in automaton.find_iter(bytes) {
-            for &index in &LITERALS.owners[found.pattern().as_usize()] {
-                hits.check(index, &subject, found.start());
-            }
+            hits.check(&plan.owners[found.pattern().as_usize()], &subject, found.start());
         }
     }
     if let Some(value) = aws::named_secret(&subject) {
-        hits.add(&aws::SECRET_ACCESS_KEY, 1, value);
+        hits.hits.push(Hit::new(&aws::SECRET_ACCESS_KEY, value));
     }
     for at in memchr::memchr_iter(b'@', bytes) {
-        hits.trigger(|t| matches!(t, Trigger::At), &subject, at);
+        hits.check(&plan.at, &subject, at);
     }
-    digit_runs(bytes, |at| hits.trigger(|t| matches!(t, Trigger::Digits), &subject, at));
+    digit_runs(bytes, |at| {
+        if plausible(bytes, at) {
+            hits.check(&plan.digits, &subject, at);
+        }
+    });
     hits.resolve(report);
 }
 
 struct Hits {
     hits: Vec<Hit>,
-    counts: [u16; 32],
+    counts: [usize; DETECTORS.len()],
 }
 
 impl Hits {
-    fn trigger(&mut self, wanted: impl Fn(&Trigger) -> bool, subject: &Subject<'_>, at: usize) {
-        for (index, detector) in DETECTORS.iter().enumerate() {
-            if wanted(&detector.trigger) {
-                self.check(index, subject, at);
+    fn check(&mut self, detectors: &[usize], subject: &Subject<'_>, at: usize) {
+        for &index in detectors {
+            let detector = DETECTORS[index];
+            if self.counts[index] < HITS
+                && let Some(found) = (detector.check)(subject, at)
+            {
+                self.counts[index] += 1;
+                self.hits.push(Hit::new(detector, found));
             }
         }
-    }
-
-    fn check(&mut self, index: usize, subject: &Subject<'_>, at: usize) {
-        if usize::from(self.counts[index]) < HITS
-            && let Some(found) = (DETECTORS[index].check)(subject, at)
-        {
-            self.add(DETECTORS[index], index, found);
-        }
-    }
-
-    fn add(&mut self, detector: &Detector, index: usize, found: super::detector::Match) {
-        self.counts[index] += 1;
-        self.hits.push(Hit { detector: detector.id, class: detector.class, found });
     }
 
     /// Of overlapping hits the surest stays, then the longest.
@@ -155,4 +157,30 @@ fn digit_runs(bytes: &[u8], mut visit: impl FnMut(usize)) {
             inside = digit;
         }
     }
+}
+
+/// Whether a run of digits can begin anything a detector knows. Most numbers in a text are counts, prices and dates;
+/// this keeps them from being looked at five times.
+fn plausible(bytes: &[u8], at: usize) -> bool {
+    let run = bytes[at..].iter().take(9).take_while(|b| b.is_ascii_digit()).count();
+    let before = &bytes[at.saturating_sub(2)..at];
+    match (run, bytes.get(at + run).copied()) {
+        _ if before.ends_with(b"+") => true,
+        // IBAN
+        (2.., _) if before.len() == 2 && before.iter().all(u8::is_ascii_alphabetic) => true,
+        // IPv4, telephone, social security number
+        (1..=3, Some(b'.')) => true,
+        (3, Some(b'-' | b' ' | b')')) => true,
+        // Card in groups
+        (4, Some(b'-' | b' ')) => true,
+        (9.., _) => true,
+        _ => false,
+    }
+}
+
+/// Detectors a text triggers by a literal.
+#[cfg(test)]
+pub(super) fn triggered(bytes: &[u8]) -> Vec<usize> {
+    let automaton = PLAN.automaton.as_ref().expect("the set of literals builds");
+    automaton.find_iter(bytes).flat_map(|found| PLAN.owners[found.pattern().as_usize()].clone()).collect()
 }

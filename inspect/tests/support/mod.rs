@@ -112,10 +112,12 @@ pub(crate) fn check(case: &Case) {
     for piece in [1, 7] {
         assert_eq!(feed(case.transport, &steps, piece), whole, "{}: in pieces of {piece}", case.name);
     }
-    let seen: Vec<_> = messages(&whole).into_iter().map(|m| serde_json::to_value(m).unwrap()).collect();
+    let seen: Vec<_> =
+        messages(&whole).into_iter().map(|m| serde_json::to_value(m).expect("serialises")).collect();
     compare(&case.name, "message", &seen, &case.messages);
     if !case.findings.is_empty() || case.transport == Transport::Text {
-        let seen: Vec<_> = findings(&whole).into_iter().map(|f| serde_json::to_value(f).unwrap()).collect();
+        let seen: Vec<_> =
+            findings(&whole).into_iter().map(|f| serde_json::to_value(f).expect("serialises")).collect();
         compare(&case.name, "finding", &seen, &case.findings);
     }
 }
@@ -123,7 +125,7 @@ pub(crate) fn check(case: &Case) {
 fn compare(case: &str, what: &str, seen: &[serde_json::Value], wanted: &[toml::Table]) {
     assert_eq!(seen.len(), wanted.len(), "{case}: number of {what}s in {seen:#?}");
     for (seen, wanted) in seen.iter().zip(wanted) {
-        subset(case, seen, &serde_json::to_value(wanted).unwrap());
+        subset(case, seen, &serde_json::to_value(wanted).expect("serialises"));
     }
 }
 

@@ -87,7 +87,11 @@ fn answer(scan: &Scan, line: &[u8]) -> Answer {
     answer
 }
 
-fn inspect(scan: &Scan, mut object: serde_json::Map<String, Value>, answer: &mut Answer) -> Result<(), String> {
+fn inspect(
+    scan: &Scan,
+    mut object: serde_json::Map<String, Value>,
+    answer: &mut Answer,
+) -> Result<(), String> {
     let transport = match object.remove("transport") {
         None | Some(Value::Null) => scan.transport,
         Some(value) => serde_json::from_value::<Transport>(value).map_err(|e| format!("transport: {e}"))?,
@@ -112,7 +116,9 @@ fn inspect(scan: &Scan, mut object: serde_json::Map<String, Value>, answer: &mut
                 answer.findings.extend(findings);
             }
             Item::Findings(findings) => answer.findings.extend(findings),
-            Item::Truncated { direction, what, bytes } => answer.losses.push(NotInspected { direction, what, bytes }),
+            Item::Truncated { direction, what, bytes } => {
+                answer.losses.push(NotInspected { direction, what, bytes })
+            }
         }
     }
     Ok(())

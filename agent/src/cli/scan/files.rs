@@ -42,7 +42,12 @@ pub(super) fn run(scan: &Scan, files: &[PathBuf], out: &mut impl Write) -> anyho
     Ok(code)
 }
 
-fn connection(scan: &Scan, file: Option<&Path>, mut input: impl Read, out: &mut impl Write) -> anyhow::Result<()> {
+fn connection(
+    scan: &Scan,
+    file: Option<&Path>,
+    mut input: impl Read,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
     let mut inspector = Inspector::new(scan.transport, Limits::default());
     let mut items = Vec::new();
     let mut piece = vec![0; PIECE];
@@ -50,7 +55,11 @@ fn connection(scan: &Scan, file: Option<&Path>, mut input: impl Read, out: &mut 
         let n = match input.read(&mut piece) {
             Ok(n) => n,
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(e).with_context(|| format!("cannot read {}", file.unwrap_or(Path::new("stdin")).display())),
+            Err(e) => {
+                return Err(e).with_context(|| {
+                    format!("cannot read {}", file.unwrap_or(Path::new("stdin")).display())
+                });
+            }
         };
         if n == 0 {
             inspector.finish(scan.direction, &mut items);

@@ -9,7 +9,9 @@ use gnomon_proto::limits::{REJECTED_EPOCH, REJECTED_SEQ};
 use gnomon_proto::v1::enrolment_server::{Enrolment, EnrolmentServer};
 use gnomon_proto::v1::ingest_server::{Ingest, IngestServer};
 use gnomon_proto::v1::{Ack, Batch, EnrolRequest, EnrolResponse, Event, Health};
-use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, IsCa, Issuer, KeyPair,
+};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
@@ -38,7 +40,11 @@ impl Ca {
         format!("gn1.{secret}.{}", super::super::identity::hex(&Sha256::digest(&self.der)))
     }
 
-    pub(super) fn server_certificate(&self, name: &str, edit: impl FnOnce(&mut CertificateParams)) -> Identity {
+    pub(super) fn server_certificate(
+        &self,
+        name: &str,
+        edit: impl FnOnce(&mut CertificateParams),
+    ) -> Identity {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         edit(&mut params);
         let key = KeyPair::generate().unwrap();
@@ -99,7 +105,8 @@ impl Collector {
         seen: &Arc<Mutex<Seen>>,
         faults: Faults,
     ) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let address = address.unwrap_or_else(|| "127.0.0.1:0".parse().unwrap());
         let listener = std::net::TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -198,7 +205,9 @@ impl Service {
             }
             return Err(status);
         }
-        if count == 1 && let Some(first) = batch.events.first() {
+        if count == 1
+            && let Some(first) = batch.events.first()
+        {
             let acked = seen.acked;
             seen.resumed.push((first.seq, acked));
         }

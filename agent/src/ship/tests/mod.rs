@@ -49,7 +49,8 @@ impl Rig {
     fn start(&mut self, address: SocketAddr, token: Option<Token>) {
         let config = Collector { address: address.to_string(), server_name: None, token, heartbeat_secs: 1 };
         let (stop, stopped) = watch::channel(false);
-        let shipper = Shipper::new(config, self.dir.path().into(), self.spool.clone(), self.telemetry.clone());
+        let shipper =
+            Shipper::new(config, self.dir.path().into(), self.spool.clone(), self.telemetry.clone());
         self.running = Some((stop, tokio::spawn(shipper.run(stopped))));
     }
 
@@ -234,12 +235,8 @@ async fn a_collector_with_a_wrong_certificate_gets_nothing() {
         let _peer =
             Peer::start(&rig.ca, certificate(&rig.ca, &other), Some(address), &rig.seen, Faults::default());
         rig.append(notes(5));
-        let config = Collector {
-            address: address.to_string(),
-            server_name: None,
-            token: None,
-            heartbeat_secs: 1,
-        };
+        let config =
+            Collector { address: address.to_string(), server_name: None, token: None, heartbeat_secs: 1 };
         let identity = Identity::load(rig.dir.path()).unwrap().unwrap();
         let error = connect::open(&config, tls::mutual(&identity).unwrap()).await.unwrap_err().to_string();
         assert!(error.contains(says), "{name}: {error}");
