@@ -49,7 +49,7 @@ impl Agent {
         let mut command = Command::new(paths::binary("gnomon-agent")?);
         command.args(["run", "--config"]).arg(self.config());
         let mut process = Process::start("agent", &mut command, &self.dir)?;
-        process.ready(START, |_| self.level().is_ok_and(|level| !level.is_empty()))?;
+        process.ready(START, |_| self.decides().unwrap_or_default())?;
         self.process = Some(process);
         Ok(())
     }
@@ -105,9 +105,11 @@ impl Agent {
         serde_json::from_slice(&output.stdout).context("status printed no JSON")
     }
 
-    /// What it can do here, as it reports once it is attached: "prevent-by-drop", "cut", "observe".
-    fn level(&self) -> Result<String> {
-        Ok(self.status()?.pointer("/health/level").and_then(Value::as_str).unwrap_or_default().to_owned())
+    /// Whether its policy decides by now: documents of tests count their revisions from 1.
+    fn decides(&self) -> Result<bool> {
+        let status = self.status()?;
+        let revision = status.pointer("/health/policy_revision").and_then(Value::as_u64);
+        Ok(revision.is_some_and(|revision| revision > 0))
     }
 
     /// Events written so far.

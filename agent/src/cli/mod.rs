@@ -43,6 +43,9 @@ enum Command {
     Doctor(DoctorArgs),
     /// Ask the running daemon how it is
     Status(status::StatusArgs),
+    /// Measure the kernel's matcher, as JSON; for `cargo xtask bench`
+    #[command(hide = true)]
+    BenchMatcher,
     /// Print a completion script for a shell
     Completions(docs::CompletionsArgs),
     /// Print the manual page, or write those of all commands
@@ -79,10 +82,17 @@ pub fn main() -> ExitCode {
         Command::Policy(policy::PolicyCommand::Check(args)) => policy::check(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::BenchMatcher => bench_matcher(),
         Command::Completions(args) => docs::completions(&args),
         Command::Man(args) => docs::man(&args),
     };
     done.unwrap_or_else(|error| failure(&error))
+}
+
+fn bench_matcher() -> anyhow::Result<ExitCode> {
+    let cost = crate::kernel::matcher_cost(&gnomon_policy::Policy::builtin())?;
+    println!("{}", serde_json::to_string(&cost)?);
+    Ok(ExitCode::SUCCESS)
 }
 
 fn failure(error: &anyhow::Error) -> ExitCode {

@@ -54,7 +54,7 @@ pub struct Spool {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, try_from = "check::RawCollector")]
+#[serde(try_from = "check::RawCollector")]
 pub struct Collector {
     /// `HOST:PORT`.
     pub address: String,

@@ -74,6 +74,10 @@ fn wrong_settings_are_named_with_their_place() {
             "a.toml:3:18: expected seconds between 1 and 3600",
         ),
         ("[collector]\naddress = \"a:1\"\nserver_name = \"a b\"", "a.toml:3:15: expected a DNS name"),
+        (
+            "[collector]\naddress = \"a:1\"\ntokn = \"t\"",
+            "a.toml:3:1: unknown field `tokn`, expected one of `address`, `server_name`, `token`",
+        ),
         ("x = 1\n", "a.toml:1:1: unknown field `x`"),
         ("[collector]\ntoken = \"t\"", "a.toml:1:1: missing field `address`"),
         (

@@ -53,6 +53,10 @@ impl Kernel {
         self.prevents
     }
 
+    pub(super) fn ebpf(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
+    }
+
     /// The maps that user space writes and reads. Once.
     pub fn take_maps(&mut self) -> Result<Maps, KernelError> {
         Maps::take(&mut self.ebpf)

@@ -61,6 +61,11 @@ impl Maps {
         })
     }
 
+    /// Captures this process too, for measurements.
+    pub(super) fn capture_self(&mut self) -> Result<(), KernelError> {
+        self.write_settings(Settings { agent_tgid: 0, ..self.current })
+    }
+
     fn write_settings(&mut self, settings: Settings) -> Result<(), KernelError> {
         self.settings.set(0, settings, 0).map_err(named("SETTINGS"))?;
         self.current = settings;

@@ -11,12 +11,14 @@
 //! | `site` | the cheapest instruction to probe in a function |
 //! | `probes` | uprobes placed and taken away as processes and files come and go |
 //! | `sockets` | ending a socket by its cookie |
+//! | `bench` | what the matcher costs in the kernel |
 
 #![expect(
     unsafe_code,
     reason = "ring memory, netlink and namespaces are reached through raw pointers and libc"
 )]
 
+mod bench;
 pub mod host;
 mod library;
 mod load;
@@ -29,6 +31,7 @@ mod sockets;
 
 use std::{io, path::PathBuf};
 
+pub use bench::{MatcherCost, matcher_cost};
 pub use load::{Kernel, Options};
 pub use maps::{Counters, Maps};
 pub use object::present as has_programs;

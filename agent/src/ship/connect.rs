@@ -93,33 +93,40 @@ fn tls_error(error: &std::io::Error, name: &ServerName<'_>) -> ShipError {
     })
 }
 
-/// The collector's refusal of our certificate, which in TLS 1.3 arrives after the handshake.
+/// What a collector that refuses our certificate answers; in TLS 1.3 that comes after the handshake.
+const REFUSALS: [AlertDescription; 7] = [
+    AlertDescription::BadCertificate,
+    AlertDescription::CertificateExpired,
+    AlertDescription::CertificateRevoked,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::CertificateRequired,
+    AlertDescription::DecryptError,
+    AlertDescription::UnknownCA,
+];
+
 fn host_refused(cause: &rustls::Error) -> Option<ShipError> {
-    use AlertDescription as Alert;
     match cause {
-        rustls::Error::AlertReceived(
-            alert @ (Alert::BadCertificate
-            | Alert::CertificateExpired
-            | Alert::CertificateRevoked
-            | Alert::CertificateUnknown
-            | Alert::CertificateRequired
-            | Alert::DecryptError
-            | Alert::UnknownCA),
-        ) => Some(ShipError::HostRefused(format!("{alert:?}"))),
+        rustls::Error::AlertReceived(alert) if REFUSALS.contains(alert) => {
+            Some(ShipError::HostRefused(format!("{alert:?}")))
+        }
         _ => None,
     }
 }
 
 /// Of an error after the handshake.
 pub(super) fn lost(error: &(dyn std::error::Error + 'static)) -> ShipError {
-    rustls_error(error).and_then(host_refused).unwrap_or_else(|| {
-        // The outermost texts ("transport error") say nothing.
-        let mut innermost = error;
-        while let Some(source) = innermost.source() {
-            innermost = source;
-        }
-        ShipError::Lost(innermost.to_string())
-    })
+    // The outermost texts ("transport error") say nothing.
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    let text = innermost.to_string();
+    // HTTP/2 keeps the text of an error of the connection below it, and not the error.
+    let alert = REFUSALS.into_iter().find(|alert| text == rustls::Error::AlertReceived(*alert).to_string());
+    match alert {
+        Some(alert) => ShipError::HostRefused(format!("{alert:?}")),
+        None => ShipError::Lost(text),
+    }
 }
 
 fn rustls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {

@@ -1,5 +1,6 @@
 //! One Ship stream, from its first heartbeat to its end.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use gnomon_proto::v1::Batch;
@@ -110,7 +111,9 @@ fn ended(status: Status) -> Result<Ended, ShipError> {
         Code::Unauthenticated | Code::PermissionDenied => {
             Err(ShipError::HostRefused(status.message().to_owned()))
         }
-        Code::Unavailable | Code::Cancelled | Code::Unknown => Err(lost(&status)),
+        Code::Unavailable | Code::Cancelled | Code::Unknown if status.source().is_some() => {
+            Err(lost(&status))
+        }
         code => Err(ShipError::Lost(format!("{}: {}", code.description(), status.message()))),
     }
 }

@@ -149,8 +149,20 @@ impl Db {
         tx.commit()?;
         self.set_size((self.events.saturating_sub(count), self.bytes.saturating_sub(bytes)));
         if self.events == 0 {
-            // Gives the space of a long outage back to the file system.
-            self.conn.execute_batch("PRAGMA incremental_vacuum")?;
+            self.shrink()?;
+        }
+        Ok(())
+    }
+
+    /// Gives the space of a long outage back to the file system; a little is kept, as it is needed again at once.
+    fn shrink(&mut self) -> Result<(), Fault> {
+        const KEPT_PAGES: i64 = 1024;
+        let free: i64 = self.conn.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
+        if free > KEPT_PAGES {
+            // One row, and one page, per step.
+            let mut vacuum = self.conn.prepare("PRAGMA incremental_vacuum")?;
+            let mut rows = vacuum.query([])?;
+            while rows.next()?.is_some() {}
         }
         Ok(())
     }

@@ -130,6 +130,17 @@ fn a_rejected_event_is_dropped_and_counted_once() {
 }
 
 #[test]
+fn the_space_of_an_outage_is_given_back() {
+    let dir = tempdir().unwrap();
+    let (spool, _) = open_with(dir.path(), 64 << 20);
+    (0..20).for_each(|_| drop(append(&spool, &vec!["x".repeat(4000).as_str(); 200])));
+    spool.ack(&spool.epoch(), u64::MAX).unwrap();
+    append(&spool, &["after"]);
+    drop(spool);
+    assert!(fs::metadata(dir.path().join("spool.db")).unwrap().len() < 1 << 20);
+}
+
+#[test]
 fn a_second_process_is_refused() {
     let dir = tempdir().unwrap();
     let _spool = open(dir.path());

@@ -249,6 +249,23 @@ async fn a_collector_with_a_wrong_certificate_gets_nothing() {
 }
 
 #[tokio::test]
+async fn a_host_whose_certificate_is_refused_is_told_what_to_do() {
+    let mut rig = Rig::new();
+    let address = rig.enrolled().await;
+    // Trusts hosts of another CA only; its own certificate is right.
+    let certificate = rig.ca.server_certificate(LOCALHOST, |_| {});
+    let _peer = Peer::start(&Arc::new(Ca::new()), certificate, Some(address), &rig.seen, Faults::default());
+    rig.append(notes(1));
+    let config =
+        Collector { address: address.to_string(), server_name: None, token: None, heartbeat_secs: 1 };
+    let shipper = Shipper::new(config, rig.dir.path().into(), rig.spool.clone(), rig.telemetry.clone());
+    let (_stop, mut stopped) = watch::channel(false);
+    let error = shipper.connection(&mut Batches::new(rig.spool.clone()), &mut stopped).await.unwrap_err();
+    assert!(matches!(error, ShipError::HostRefused(_)), "{error}");
+    assert_eq!(rig.spool.size().0, 1);
+}
+
+#[tokio::test]
 async fn the_token_is_not_said_to_a_collector_with_another_ca() {
     let mut rig = Rig::new();
     let peer = rig.collector(None, Faults::default());
