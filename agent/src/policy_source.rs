@@ -2,7 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use gnomon_policy::{Compiled, Policy, compile, parse};
+use gnomon_inspect::dlp::detectors;
+use gnomon_policy::{Compiled, Errors, Policy, compile};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -23,9 +24,17 @@ pub enum PolicyError {
     #[error("cannot read the policy {path}")]
     Read { path: PathBuf, source: io::Error },
     #[error("the policy {path} is wrong, see `gnomon-agent policy check {path}`:\n{errors}")]
-    Wrong { path: PathBuf, errors: gnomon_policy::Errors },
+    Wrong { path: PathBuf, errors: Errors },
     #[error("the policy {path} has revision {found}, older than revision {in_force} in force; raise it")]
     Older { path: PathBuf, found: u64, in_force: u64 },
+}
+
+/// Reads a document. Also refuses names of data that no detector of this agent can find.
+pub fn parse(text: &str) -> Result<Policy, Errors> {
+    let mut known: Vec<&str> = detectors().flat_map(|(id, class)| [id, class.name()]).collect();
+    known.sort_unstable();
+    known.dedup();
+    gnomon_policy::parse_with_data_classes(text, &known)
 }
 
 /// Watches one file.

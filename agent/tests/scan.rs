@@ -163,6 +163,23 @@ fn a_batch_can_be_a_conversation() {
 }
 
 #[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut child = agent(&["scan", "--batch"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut stdin = child.stdin.take().unwrap();
+    let line = batch_line(json!(1), "stdio", &format!("{CALL}\n")) + "\n";
+    // Ends when the agent is gone.
+    while stdin.write_all(line.as_bytes()).is_ok() {}
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[test]
 fn files_and_stdin_give_a_line_per_message_and_finding() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("call.http");

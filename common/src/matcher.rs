@@ -64,7 +64,8 @@ pub struct Automaton {
 }
 
 const _: () = assert!(
-    size_of::<Automaton>() == 256 + 16 + 512 + MAX_STATES + 2 * MAX_TRANSITIONS && align_of::<Automaton>() == 4
+    size_of::<Automaton>() == 256 + 16 + 512 + MAX_STATES + 2 * MAX_TRANSITIONS
+        && align_of::<Automaton>() == 4
 );
 
 impl core::fmt::Debug for Automaton {

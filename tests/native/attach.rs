@@ -7,13 +7,14 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use gnomon_tests::{
     client::{Client, Kind},
-    expect, mcp, wait,
+    events::Event,
+    mcp, wait,
 };
 
-use crate::stage::Stage;
+use crate::stage::{EVENT_WITHIN, Stage};
 
 /// A file that no process had mapped before must be found and probed within this time.
 const FOUND_WITHIN: Duration = Duration::from_secs(3);
@@ -68,13 +69,15 @@ fn is_stopped(stage: &Stage, wrapper: &[&str]) -> Result<()> {
         attempts += 1;
         Ok(!first.post(&server.url(), &mcp::echo_call(attempts, "shadow"))?.passed())
     })?;
+    // Its event must not be taken for that of the next call.
+    wait::until("the event of the stopped attempt", EVENT_WITHIN, || {
+        Ok(stage.denied(server)?.iter().any(Event::stopped))
+    })?;
     stage.expect_stopped(&mut first, server, "by the process that was found")?;
     // From then on whoever maps the file is stopped with its first request.
     let mut second = Client::start_below(wrapper, Kind::Curl, &stage.pki.ca)?;
     stage.expect_stopped(&mut second, server, "by a later process")?;
-    let outcome = expect::passed(&mut second, &stage.servers.approved_tls, &mcp::echo_call(1, "approved"))?;
-    ensure!(outcome.passed(), "{outcome:?}");
-    Ok(())
+    stage.expect_passed(&mut second, &stage.servers.approved_tls, "by a later process")
 }
 
 fn private_folder(stage: &Stage) -> Result<PathBuf> {
@@ -92,6 +95,7 @@ fn search_path(folder: &Path) -> String {
 fn libssl() -> Result<PathBuf> {
     let curl = Command::new("sh").args(["-c", "ldd \"$(command -v curl)\""]).output()?;
     let text = String::from_utf8(curl.stdout)?;
-    let mut paths = text.split_whitespace().filter(|word| word.starts_with('/') && word.contains("/libssl.so"));
+    let mut paths =
+        text.split_whitespace().filter(|word| word.starts_with('/') && word.contains("/libssl.so"));
     fs::canonicalize(Path::new(paths.next().context("curl uses no libssl")?)).map_err(Into::into)
 }

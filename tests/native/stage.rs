@@ -4,7 +4,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use gnomon_tests::{
     agent::Agent,
-    client::{Client, Kind, Outcome},
+    client::{Client, Kind},
     collector::Collector,
     events::Event,
     expect, mcp,
@@ -86,41 +86,44 @@ impl Stage {
 
     /// A shadow call that must be stopped, in time, with nothing of its body arriving, and told as exactly one event.
     pub(crate) fn expect_stopped(&self, client: &mut Client, server: &Recorder, text: &str) -> Result<Event> {
-        self.stopped(
-            || expect::stopped(client, server, &mcp::echo_call(1, text), expect::ERROR_WITHIN),
-            server,
-        )
-    }
-
-    /// The same for a call that `send` makes.
-    pub(crate) fn stopped(&self, send: impl FnOnce() -> Result<Outcome>, server: &Recorder) -> Result<Event> {
-        let agent = self.agent()?;
-        let denied = || -> Result<Vec<Event>> {
-            let mut events = agent.events()?;
-            events.retain(|event| {
-                event.is_request_to(&server.host()) && event.str("/decision/verdict") == "deny"
-            });
-            Ok(events)
-        };
-        let before = denied()?.len();
-        send().with_context(|| format!("agent log:\n{}", agent.log_tail(30)))?;
+        let before = self.denied(server)?.len();
+        expect::stopped(client, server, &mcp::echo_call(1, text), expect::ERROR_WITHIN)
+            .with_context(|| self.report())?;
         let event = wait::for_some("the event of the stopped call", EVENT_WITHIN, || {
-            Ok(denied()?.into_iter().nth(before))
+            Ok(self.denied(server)?.into_iter().nth(before))
         })
-        .with_context(|| format!("agent log:\n{}", agent.log_tail(30)))?;
+        .with_context(|| self.report())?;
         ensure!(event.stopped(), "not stopped: {}", event.0);
-        ensure!(
-            event.str("/message/method") == "tools/call" && event.str("/message/tool") == "echo",
-            "{}",
-            event.0
-        );
-        let after = denied()?.len();
+        let (method, tool) = (event.str("/message/method"), event.str("/message/tool"));
+        ensure!(method == "tools/call" && tool == "echo", "not recognised: {}", event.0);
+        let after = self.denied(server)?.len();
         ensure!(after == before + 1, "{} events for one request", after - before);
         Ok(event)
     }
 
+    /// Denied requests to `server` so far.
+    pub(crate) fn denied(&self, server: &Recorder) -> Result<Vec<Event>> {
+        let mut events = self.agent()?.events()?;
+        events
+            .retain(|event| event.is_request_to(&server.host()) && event.str("/decision/verdict") == "deny");
+        Ok(events)
+    }
+
+    /// For error messages: what the agent saw last.
+    fn report(&self) -> String {
+        let Some(agent) = &self.agent else { return "no agent".to_owned() };
+        let events = agent.events().unwrap_or_default();
+        let last: Vec<String> = events.iter().rev().take(4).map(|event| event.0.to_string()).collect();
+        format!(
+            "{} events, newest first:\n{}\nagent log:\n{}",
+            events.len(),
+            last.join("\n"),
+            agent.log_tail(20)
+        )
+    }
+
     /// An approved call that must arrive whole.
     pub(crate) fn expect_passed(&self, client: &mut Client, server: &Recorder, text: &str) -> Result<()> {
-        expect::passed(client, server, &mcp::echo_call(1, text)).map(drop)
+        expect::passed(client, server, &mcp::echo_call(1, text)).map(drop).with_context(|| self.report())
     }
 }

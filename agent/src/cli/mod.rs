@@ -97,10 +97,11 @@ fn bench_matcher() -> anyhow::Result<ExitCode> {
 
 fn failure(error: &anyhow::Error) -> ExitCode {
     // `gnomon-agent scan | head -1` is no failure.
-    if error
-        .chain()
-        .any(|e| e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe))
-    {
+    let kind = |e: &(dyn std::error::Error + 'static)| match e.downcast_ref::<serde_json::Error>() {
+        Some(json) => json.io_error_kind(),
+        None => e.downcast_ref::<std::io::Error>().map(std::io::Error::kind),
+    };
+    if error.chain().any(|e| kind(e) == Some(ErrorKind::BrokenPipe)) {
         return ExitCode::SUCCESS;
     }
     eprintln!("gnomon-agent: {error:#}");

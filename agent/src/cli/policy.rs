@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use gnomon_inspect::dlp::detectors;
-use gnomon_policy::{Errors, Policy};
+use gnomon_policy::Policy;
+
+use crate::policy_source::parse;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
@@ -52,14 +53,6 @@ pub(super) fn load(file: &std::path::Path) -> anyhow::Result<Policy> {
         let lines: Vec<String> = errors.iter().map(|e| format!("{}:{e}", file.display())).collect();
         anyhow::anyhow!("the policy is not valid\n{}", lines.join("\n"))
     })
-}
-
-/// Refuses names of data that no detector of this agent can find.
-pub(crate) fn parse(text: &str) -> Result<Policy, Errors> {
-    let mut known: Vec<&str> = detectors().flat_map(|(id, class)| [id, class.name()]).collect();
-    known.sort_unstable();
-    known.dedup();
-    gnomon_policy::parse_with_data_classes(text, &known)
 }
 
 fn read(file: &std::path::Path) -> anyhow::Result<String> {

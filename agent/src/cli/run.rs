@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::control::{self, StatusSource};
 use crate::identity::connected_processes;
 use crate::journal::{Journal, now_unix_nanos};
+use crate::kernel::host;
 use crate::kernel::{Kernel, KernelError, Options, Probes};
 use crate::pipeline::{Parts, Pipeline};
 use crate::policy_source::{PolicyError, PolicySource, Update};
@@ -31,6 +32,10 @@ const POLICY_CHECK: Duration = Duration::from_millis(500);
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let config = Config::load(args.config.as_deref())?;
     init_log(args.log.as_deref(), Some(&config.log));
+    // Before the first thread: each has its own set.
+    if let Err(error) = host::drop_privileges() {
+        tracing::warn!(%error, "privileges not reduced");
+    }
     let telemetry = Telemetry::new();
     let journal = Journal::open(&config, telemetry.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -50,7 +55,9 @@ async fn serve(config: &Config, journal: &Journal, telemetry: Telemetry) -> anyh
     let (mut host, mut failed) = match HostSide::start(config, journal, &telemetry) {
         Ok((host, failed)) => (Some(host), failed),
         // Nothing is seen without kernel programs, but the fleet should hear of it: the rest of the agent runs.
-        Err(error) if error.downcast_ref::<KernelError>().is_some_and(|e| !matches!(e, KernelError::NoObject)) => {
+        Err(error)
+            if error.downcast_ref::<KernelError>().is_some_and(|e| !matches!(e, KernelError::NoObject)) =>
+        {
             let reason = format!("{error:#}");
             tracing::error!(%reason, "nothing is seen or stopped on this host; see `gnomon-agent doctor`");
             telemetry.set_level("observe");

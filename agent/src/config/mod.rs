@@ -78,8 +78,6 @@ pub struct Capture {
     /// Size of the kernel's ring buffer.
     #[serde(deserialize_with = "check::ring_bytes")]
     pub ring_bytes: u32,
-    /// Users whose traffic is neither inspected nor stopped.
-    pub ignore_uids: Vec<u32>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -137,7 +135,7 @@ impl Default for Spool {
 
 impl Default for Capture {
     fn default() -> Self {
-        Self { ring_bytes: 16 << 20, ignore_uids: Vec::new() }
+        Self { ring_bytes: 8 << 20 }
     }
 }
 

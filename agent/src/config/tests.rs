@@ -24,7 +24,6 @@ fn every_setting_is_read() {
         heartbeat_secs = 3
         [capture]
         ring_bytes = 0x100000
-        ignore_uids = [33, 0]
         [control]
         socket = "/tmp/a.sock"
         [log]
@@ -40,7 +39,7 @@ fn every_setting_is_read() {
     assert_eq!((collector.address.as_str(), collector.heartbeat_secs), ("[::1]:7443", 3));
     assert_eq!(collector.server_name.as_deref(), Some("collector.example.com"));
     assert!(matches!(collector.token, Some(Token::File(path)) if path == Path::new("/etc/gnomon/token")));
-    assert_eq!((config.capture.ring_bytes, config.capture.ignore_uids), (1 << 20, vec![33, 0]));
+    assert_eq!(config.capture.ring_bytes, 1 << 20);
     assert_eq!(
         (config.log.format, config.log.level.as_deref()),
         (LogFormat::Json, Some("gnomon_agent=debug,info"))
@@ -101,7 +100,7 @@ fn a_missing_file_matters_only_when_it_is_named() {
     assert!(error.starts_with("/nonexistent/agent.toml: No such file"), "{error}");
     let error = Config::load(Some(Path::new("/"))).unwrap_err().to_string();
     assert!(error.starts_with("/: Is a directory"), "{error}");
-    assert_eq!(Config::default().capture.ring_bytes, 16 << 20);
+    assert_eq!(Config::default().capture.ring_bytes, 8 << 20);
     assert_eq!(Config::parse(missing, "").unwrap().spool.dir, Path::new("/var/lib/gnomon"));
 }
 

@@ -4,6 +4,7 @@
 
 mod connected;
 mod process;
+mod tree;
 mod users;
 
 pub use connected::connected_processes;

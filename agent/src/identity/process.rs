@@ -1,6 +1,6 @@
 //! Processes: read from `/proc` when they first matter, and remembered after they are gone.
 
-use super::users::Users;
+use super::{tree::Tree, users::Users};
 use gnomon_proto::v1::Process;
 use std::{collections::HashMap, fs, os::unix::fs::MetadataExt as _, path::PathBuf};
 
@@ -13,6 +13,7 @@ const MAX_PROCESSES: usize = 8192;
 #[derive(Debug, Default)]
 pub struct Processes {
     known: HashMap<u32, Known>,
+    tree: Tree,
     users: Users,
     clock: u64,
 }
@@ -32,7 +33,7 @@ impl Processes {
             known.used = clock;
             return known.process.clone();
         }
-        let process = read(pid, &mut self.users).unwrap_or(Process { pid, ..Process::default() });
+        let process = read(pid, &mut self.users).unwrap_or_else(|| self.remembered(pid, 0, ""));
         self.insert(pid, process.clone());
         process
     }
@@ -42,19 +43,35 @@ impl Processes {
         if self.known.get(&pid).is_some_and(|k| !k.process.exe.is_empty()) {
             return;
         }
-        let process = read(pid, &mut self.users).unwrap_or_else(|| Process {
-            pid,
-            uid,
-            user: self.users.name(uid),
-            comm: comm.to_owned(),
-            ..Process::default()
-        });
+        let process = read(pid, &mut self.users).unwrap_or_else(|| self.remembered(pid, uid, comm));
         self.insert(pid, process);
     }
 
+    /// A process or thread was created.
+    pub fn forked(&mut self, parent: u32, child: u32) {
+        self.known.remove(&child);
+        self.tree.forked(parent, child);
+    }
+
     /// A process runs another program now.
-    pub fn replaced(&mut self, pid: u32) {
+    pub fn executed(&mut self, pid: u32, file: String) {
         self.known.remove(&pid);
+        self.tree.executed(pid, file);
+    }
+
+    /// A process that is gone, from what the kernel told.
+    fn remembered(&mut self, pid: u32, uid: u32, comm: &str) -> Process {
+        let (parent, file) = self.tree.get(pid);
+        Process {
+            pid,
+            exe: file.to_owned(),
+            comm: comm.to_owned(),
+            uid,
+            user: self.users.name(uid),
+            parent_pid: parent,
+            ancestors: ancestors(parent),
+            ..Process::default()
+        }
     }
 
     fn insert(&mut self, pid: u32, process: Process) {
@@ -151,6 +168,12 @@ mod tests {
         assert!(me.start_ticks > 0);
         let gone = processes.get(u32::MAX - 1);
         assert_eq!((gone.pid, gone.exe.as_str()), (u32::MAX - 1, ""));
+        processes.forked(me.pid, u32::MAX - 2);
+        processes.executed(u32::MAX - 2, "/usr/bin/curl".into());
+        processes.note(u32::MAX - 2, 0, "curl");
+        let short = processes.get(u32::MAX - 2);
+        assert_eq!((short.exe.as_str(), short.parent_pid), ("/usr/bin/curl", me.pid));
+        assert_eq!(short.ancestors[0], me.exe);
     }
 
     #[test]

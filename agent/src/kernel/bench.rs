@@ -43,10 +43,7 @@ pub fn matcher_cost(policy: &gnomon_policy::Policy) -> Result<MatcherCost, Kerne
         .map_err(|e| KernelError::Poll(io::Error::other(e)))?;
     let before = [run_time(&mut kernel, "egress")?, run_time(&mut kernel, "ingress")?];
     let payload = payload();
-    exchange(&payload, || {
-        while rings.drain(1024, |_| {}) == 1024 {}
-    })
-    .map_err(KernelError::Poll)?;
+    exchange(&payload, || while rings.drain(1024, |_| {}) == 1024 {}).map_err(KernelError::Poll)?;
     let after = [run_time(&mut kernel, "egress")?, run_time(&mut kernel, "ingress")?];
     let bytes = (EXCHANGE * EXCHANGES) as f64;
     let per_byte = |i: usize| (after[i] - before[i]).as_nanos() as f64 / bytes;
@@ -99,8 +96,10 @@ fn exchange(payload: &[u8], mut drain: impl FnMut()) -> io::Result<()> {
 
 fn run_time(kernel: &mut Kernel, name: &'static str) -> Result<Duration, KernelError> {
     let program: &mut CgroupSkb = load::program(kernel.ebpf(), name)?;
-    let info = program
-        .info()
-        .map_err(|e| KernelError::Program { name, what: "has no information", source: e.into() })?;
+    let info = program.info().map_err(|e| KernelError::Program {
+        name,
+        what: "has no information",
+        source: e.into(),
+    })?;
     Ok(info.run_time())
 }

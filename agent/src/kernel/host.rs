@@ -101,7 +101,29 @@ pub mod capability {
         (21, "CAP_SYS_ADMIN (probes by path, network namespaces, mounts)"),
         (19, "CAP_SYS_PTRACE (executables and maps of other users)"),
         (2, "CAP_DAC_READ_SEARCH (files of other users)"),
+        (1, "CAP_DAC_OVERRIDE (state and events in folders of other users)"),
+        (24, "CAP_SYS_RESOURCE (locked memory of maps before kernel 5.11)"),
     ];
+}
+
+/// Gives up every capability that the agent does not need, for this thread and those it starts, and the way to get them
+/// back by running another program. What is missing from the start is not an error here: `doctor` tells of it.
+pub fn drop_privileges() -> io::Result<()> {
+    use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs};
+    let needed = capability::NEEDED
+        .iter()
+        .fold(CapabilitySet::empty(), |all, (bit, _)| all | CapabilitySet::from_bits_retain(1 << bit));
+    let now = capabilities(None)?;
+    set_capabilities(
+        None,
+        CapabilitySets {
+            effective: now.effective & needed,
+            permitted: now.permitted & needed,
+            inheritable: CapabilitySet::empty(),
+        },
+    )?;
+    set_no_new_privs(true)?;
+    Ok(())
 }
 
 /// Effective capabilities of this process, as the bit mask of `/proc/self/status`.

@@ -32,8 +32,12 @@ impl Kernel {
         host::mount_filesystems()?;
         let skb_has_pid = u32::from(host::skb_has_pid());
         let child_at = host::tracepoint_offset("sched", "sched_process_fork", "child_pid").unwrap_or(44);
+        // Off, the verifier removes the log statements from the programs.
+        let diagnostics = tracing::enabled!(target: "gnomon", tracing::Level::DEBUG);
+        let log_level = if diagnostics { aya_log::Level::Debug as u8 } else { 0 };
         let ebpf = EbpfLoader::new()
             .map_max_entries("DATA", options.ring_bytes)
+            .override_global(aya_log::LEVEL, &log_level, false)
             .override_global("SKB_HAS_PID", &skb_has_pid, true)
             .override_global("FORK_CHILD_AT", &child_at, true)
             .load(object()?)?;
@@ -71,10 +75,15 @@ impl Kernel {
     pub fn load_probes(&mut self) {
         for name in Programs::NAMES {
             let loaded = program::<UProbe>(&mut self.ebpf, name).and_then(|p| {
-                p.load().map_err(|e| KernelError::Program { name, what: "the kernel refuses it", source: e.into() })
+                p.load().map_err(|e| KernelError::Program {
+                    name,
+                    what: "the kernel refuses it",
+                    source: e.into(),
+                })
             });
             if let Err(e) = loaded {
-                let feature = if name == "tls_write" { "TLS capture and prevention" } else { "TLS answers and ends" };
+                let feature =
+                    if name == "tls_write" { "TLS capture and prevention" } else { "TLS answers and ends" };
                 self.lack(feature, &e);
             }
         }

@@ -39,6 +39,13 @@ pub use probes::{Probes, Request as ProbeRequest};
 pub use ring::{Record, Rings};
 pub use sockets::{Ending, end_socket};
 
+/// Gives memory back to the kernel after work that needed much of it for a moment: symbol tables, the compilation of a
+/// policy. glibc keeps what threads freed.
+pub fn release_memory() {
+    // SAFETY: no preconditions; it only returns free pages.
+    unsafe { libc::malloc_trim(0) };
+}
+
 /// What went wrong between the agent and the kernel.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {

@@ -9,7 +9,7 @@
 use super::{
     KernelError,
     library::{self, FileId, Point},
-    load,
+    load, release_memory,
 };
 use aya::{
     Ebpf,
@@ -90,6 +90,7 @@ impl Probes {
                 let mut placer = Placer::new(programs);
                 placer.well_known();
                 placer.running();
+                release_memory();
                 let _ = ready.send(());
                 placer.serve(&receiver);
             })
@@ -244,6 +245,7 @@ impl Placer {
             "TLS library probed"
         );
         self.files.insert(id, Library { file, points, _links: links });
+        release_memory();
         Some(id)
     }
 }

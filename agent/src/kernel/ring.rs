@@ -5,6 +5,7 @@ use aya::{
     Ebpf,
     maps::{MapData, RingBuf},
 };
+use aya_log::EbpfLogger;
 use gnomon_common::record::{Accept, Bound, Connect, Dropped, Fork, Header, kind};
 use std::{os::fd::AsFd as _, time::Duration};
 
@@ -13,6 +14,8 @@ use std::{os::fd::AsFd as _, time::Duration};
 pub struct Rings {
     data: RingBuf<MapData>,
     control: RingBuf<MapData>,
+    /// Diagnostics of the programs; present when they are on.
+    diagnostics: Option<EbpfLogger<&'static dyn log::Log>>,
 }
 
 /// One record, borrowed from the ring.
@@ -24,7 +27,14 @@ pub struct Record<'a> {
 
 impl Rings {
     pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
-        Ok(Self { data: maps::typed(ebpf, "DATA")?, control: maps::typed(ebpf, "CONTROL")? })
+        let diagnostics = tracing::enabled!(target: "gnomon", tracing::Level::DEBUG)
+            .then(|| {
+                EbpfLogger::init(ebpf)
+                    .map_err(|error| tracing::warn!(%error, "no diagnostics from the programs"))
+                    .ok()
+            })
+            .flatten();
+        Ok(Self { data: maps::typed(ebpf, "DATA")?, control: maps::typed(ebpf, "CONTROL")?, diagnostics })
     }
 
     /// Waits until there are records, or for `timeout`.
@@ -45,6 +55,9 @@ impl Rings {
     /// Hands over up to `budget` data records, and before each of them all control records. Returns how many data
     /// records there were.
     pub fn drain(&mut self, budget: usize, mut handle: impl FnMut(Record<'_>)) -> usize {
+        if let Some(logger) = &mut self.diagnostics {
+            logger.flush();
+        }
         for done in 0..budget {
             while let Some(item) = self.control.next() {
                 if let Some(record) = Record::parse(&item) {

@@ -15,7 +15,7 @@ use crate::{
     enforce::{Enforcer, GRACE},
     identity::Processes,
     journal::{Journal, now_unix_nanos},
-    kernel::{Counters, KernelError, Maps, ProbeRequest, Record, Rings},
+    kernel::{Counters, KernelError, Maps, ProbeRequest, Record, Rings, release_memory},
     policy_source::Update,
     stream::{Flow, FlowTable},
     telemetry::{LossKind, Telemetry},
@@ -113,6 +113,8 @@ impl Pipeline {
             "policy in force"
         );
         self.policy = update.policy;
+        drop(update.compiled);
+        release_memory();
         Ok(())
     }
 
@@ -196,8 +198,13 @@ impl Pipeline {
                 }
             }
             kind::EXEC => {
-                self.processes.replaced(header.tgid);
+                self.processes.executed(header.tgid, String::from_utf8_lossy(record.payload).into_owned());
                 self.request(ProbeRequest::Look(header.tgid));
+            }
+            kind::FORK => {
+                if let Some(fork) = record.fork() {
+                    self.processes.forked(header.tgid, fork.child);
+                }
             }
             kind::EXIT => {
                 self.reads.forget(header.tgid);
@@ -206,8 +213,7 @@ impl Pipeline {
                     self.ended(flow);
                 }
             }
-            // Threads and children are told apart when they connect; until then nothing is kept of them. Accepted
-            // connections are told of for the inventory of local servers, which is not built yet.
+            // Accepted connections: for the inventory of local servers, which is not built yet.
             _ => {}
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hyper_util::rt::TokioIo;
 use rustls::{AlertDescription, CertificateError, ClientConfig};
 use rustls_pki_types::ServerName;
+use tokio::io::AsyncBufReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -15,6 +16,8 @@ use super::ShipError;
 use crate::config::{Collector, split_address};
 
 const CONNECT: Duration = Duration::from_secs(10);
+/// Servers that wait for the client's first word are not waited for.
+const FIRST_WORD: Duration = Duration::from_secs(1);
 /// A collector that vanished without a word is noticed after the two together.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(20);
 const KEEPALIVE_WAIT: Duration = Duration::from_secs(10);
@@ -27,10 +30,15 @@ pub(super) async fn open(collector: &Collector, config: ClientConfig) -> Result<
         .map_err(ShipError::Tcp)?;
     tcp.set_nodelay(true).map_err(ShipError::Tcp)?;
     let name = server_name(collector)?;
-    let tls = timeout(CONNECT, TlsConnector::from(Arc::new(config)).connect(name.clone(), tcp))
+    let mut tls = timeout(CONNECT, TlsConnector::from(Arc::new(config)).connect(name.clone(), tcp))
         .await
         .map_err(late)?
         .map_err(|e| tls_error(&e, &name))?;
+    // In TLS 1.3 a refusal of our certificate comes after our last handshake message; had we written more by then, the
+    // collector's reset could overtake it. A gRPC server that accepts us speaks first (SETTINGS).
+    if let Ok(Err(error)) = timeout(FIRST_WORD, tls.fill_buf()).await {
+        return Err(tls_error(&error, &name));
+    }
 
     // tonic wants to be able to connect again; it gets this connection, once. The next one is ours to make.
     let once = Arc::new(Mutex::new(Some(TokioIo::new(tls))));
@@ -93,22 +101,19 @@ fn tls_error(error: &std::io::Error, name: &ServerName<'_>) -> ShipError {
     })
 }
 
-/// What a collector that refuses our certificate answers; in TLS 1.3 that comes after the handshake.
-const REFUSALS: [AlertDescription; 7] = [
-    AlertDescription::BadCertificate,
-    AlertDescription::CertificateExpired,
-    AlertDescription::CertificateRevoked,
-    AlertDescription::CertificateUnknown,
-    AlertDescription::CertificateRequired,
-    AlertDescription::DecryptError,
-    AlertDescription::UnknownCA,
-];
-
+/// The collector's refusal of our certificate.
 fn host_refused(cause: &rustls::Error) -> Option<ShipError> {
+    use AlertDescription as Alert;
     match cause {
-        rustls::Error::AlertReceived(alert) if REFUSALS.contains(alert) => {
-            Some(ShipError::HostRefused(format!("{alert:?}")))
-        }
+        rustls::Error::AlertReceived(
+            alert @ (Alert::BadCertificate
+            | Alert::CertificateExpired
+            | Alert::CertificateRevoked
+            | Alert::CertificateUnknown
+            | Alert::CertificateRequired
+            | Alert::DecryptError
+            | Alert::UnknownCA),
+        ) => Some(ShipError::HostRefused(format!("{alert:?}"))),
         _ => None,
     }
 }
@@ -120,13 +125,7 @@ pub(super) fn lost(error: &(dyn std::error::Error + 'static)) -> ShipError {
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    let text = innermost.to_string();
-    // HTTP/2 keeps the text of an error of the connection below it, and not the error.
-    let alert = REFUSALS.into_iter().find(|alert| text == rustls::Error::AlertReceived(*alert).to_string());
-    match alert {
-        Some(alert) => ShipError::HostRefused(format!("{alert:?}")),
-        None => ShipError::Lost(text),
-    }
+    ShipError::Lost(innermost.to_string())
 }
 
 fn rustls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {

@@ -98,7 +98,11 @@ pub(super) async fn run(
             () = sleep_until(progress + ANSWER), if !batches.all_acked() => {
                 return Err(ShipError::Timeout(ANSWER.as_secs()));
             }
-            () = stopped(stop), if stop_at.is_none() => stop_at = Some(Instant::now() + DRAIN_AT_STOP),
+            () = stopped(stop), if stop_at.is_none() => {
+                stop_at = Some(Instant::now() + DRAIN_AT_STOP);
+                // One more look: the spool's own signal may not have been seen yet.
+                drained = false;
+            }
             () = sleep_until(stop_at.unwrap_or(progress)), if stop_at.is_some() => return Ok(Ended::Stopped),
         }
     }

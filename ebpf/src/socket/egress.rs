@@ -15,6 +15,7 @@ use aya_ebpf::{
     macros::cgroup_skb,
     programs::SkBuffContext,
 };
+use aya_log_ebpf::debug;
 use core::ffi::{c_long, c_void};
 use gnomon_common::{
     matcher::flag,
@@ -72,6 +73,7 @@ fn handle(ctx: &SkBuffContext) -> Option<i32> {
     count(counter::DROPPED_SEGMENTS, 1);
     if s.denied == denial::DECIDED {
         s.denied = denial::CARRIED_OUT;
+        debug!(ctx, "socket {} of process {} carries nothing more", cookie, s.tgid);
         let stream = if s.tls_stream != 0 { s.tls_stream } else { cookie };
         let dropped = Dropped { cookie, remote: s.remote, carries: s.carries as u32, reserved: 0 };
         control(kind::DROPPED, stream, start, s.tgid, 0, dropped);

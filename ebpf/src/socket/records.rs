@@ -7,6 +7,7 @@
 use super::{egress::alert, segment::Segment};
 use crate::maps::{PENDING, SKB_HAS_PID, TLS, control, count, now};
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, programs::SkBuffContext};
+use aya_log_ebpf::debug;
 use gnomon_common::{
     record::{Bound, kind},
     state::{PendingKey, Socket, TlsKey, counter, denial},
@@ -37,16 +38,16 @@ pub fn walk(ctx: &SkBuffContext, s: &mut Socket, cookie: u64, segment: &Segment)
         }
         let at = at as u32;
         if at + 5 > segment.len {
-            lost(s);
+            lost(ctx, s);
             return;
         }
         let Ok(head) = ctx.load::<[u8; 5]>((segment.at + at) as usize) else {
-            lost(s);
+            lost(ctx, s);
             return;
         };
         let len = (head[3] as u32) << 8 | head[4] as u32;
         if !(20..=24).contains(&head[0]) || head[1] != 3 || len > (1 << 14) + 256 {
-            lost(s);
+            lost(ctx, s);
             return;
         }
         s.record_at = s.record_at.wrapping_add(5 + len);
@@ -57,7 +58,8 @@ pub fn walk(ctx: &SkBuffContext, s: &mut Socket, cookie: u64, segment: &Segment)
 }
 
 #[inline(always)]
-fn lost(s: &mut Socket) {
+fn lost(ctx: &SkBuffContext, s: &mut Socket) {
+    debug!(ctx, "no TLS record where one should start, process {}", s.tgid);
     s.synced &= !4;
     count(counter::RECORD_SYNC_LOST, 1);
 }

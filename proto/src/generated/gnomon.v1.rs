@@ -285,7 +285,8 @@ pub struct Finding {
 #[serde(default)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Loss {
-    /// "ring_full", "stream_gap", "stream_evicted", "stream_truncated", "spool_evicted", "batch_rejected".
+    /// "ring_full", "stream_gap", "stream_evicted", "stream_truncated", "journal_full", "spool_evicted", "spool_corrupt",
+    /// "batch_rejected".
     #[prost(string, tag = "1")]
     #[serde(skip_serializing_if = "String::is_empty")]
     pub what: ::prost::alloc::string::String,

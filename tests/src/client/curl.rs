@@ -20,7 +20,11 @@ pub(super) fn post(mut command: Command, url: &str, body: &str, ca: &Path) -> Re
         command.arg("--header").arg(format!("{name}: {value}"));
     }
     // By standard input: an argument is limited to 128 KiB.
-    command.args(["--data-binary", "@-", url]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(["--data-binary", "@-", url])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().context("cannot start curl")?;
     child.stdin.take().context("no stdin")?.write_all(body.as_bytes())?;
     let output = child.wait_with_output()?;

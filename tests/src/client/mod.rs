@@ -104,8 +104,12 @@ impl Client {
     /// # Errors
     /// When it is not installed.
     pub fn start_below(wrapper: &[&str], kind: Kind, ca: &Path) -> Result<Self> {
-        let mut client =
-            Self { kind, wrapper: wrapper.iter().map(OsString::from).collect(), ca: ca.to_owned(), driver: None };
+        let mut client = Self {
+            kind,
+            wrapper: wrapper.iter().map(OsString::from).collect(),
+            ca: ca.to_owned(),
+            driver: None,
+        };
         if let Some(words) = kind.driver() {
             let driver = Driver::start(&mut client.command(words)?, ca);
             client.driver = Some(driver.with_context(|| format!("client {}", kind.name()))?);
