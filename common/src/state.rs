@@ -60,8 +60,8 @@ pub struct Cursor {
     pub left: u32,
     /// Header flags of the records.
     pub flags: u16,
-    /// 1 when a record could not be made.
-    pub failed: u16,
+    /// Keeps the next field aligned.
+    pub reserved: u16,
     /// Thread that writes.
     pub tid: u32,
     /// 1: deny what the matcher calls unsanctioned.

@@ -1,6 +1,7 @@
 //! Cuts one write into records, running the matcher over each on the way.
 
-use crate::maps::{DATA, automaton, count, now};
+use crate::maps::{DATA, EMPTY_SCRATCH, SCRATCH, SCRATCH_BYTES, WAKE_AT, automaton, count, now};
+use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use gnomon_common::{
     matcher::{Automaton, MatchState, flag},
     record::{DATA_CLASSES, Header, MAX_CHUNK, data_flag, kind},
@@ -37,15 +38,70 @@ pub fn piece(
     if cursor.left == 0 {
         return false;
     }
+    let mut matcher = matcher;
     // One code path per class: `bpf_ringbuf_reserve` takes a constant.
-    if cursor.left <= DATA_CLASSES[0] as u32 {
-        sized::<{ DATA_CLASSES[0] }>(cursor, offset, matcher, origin, read)
+    let had_room = if cursor.left <= DATA_CLASSES[0] as u32 {
+        sized::<{ DATA_CLASSES[0] }>(cursor, offset, matcher.as_deref_mut(), origin, &read)
     } else if cursor.left <= DATA_CLASSES[1] as u32 {
-        sized::<{ DATA_CLASSES[1] }>(cursor, offset, matcher, origin, read)
+        sized::<{ DATA_CLASSES[1] }>(cursor, offset, matcher.as_deref_mut(), origin, &read)
     } else {
-        sized::<{ MAX_CHUNK }>(cursor, offset, matcher, origin, read)
+        sized::<{ MAX_CHUNK }>(cursor, offset, matcher.as_deref_mut(), origin, &read)
+    };
+    if !had_room {
+        unseen(cursor, offset, matcher, origin, &read);
     }
+    cursor.left != 0
 }
+
+/// A piece for which the ring has no room. It is lost to user space, and counted; but it is matched all the same, or
+/// flooding the ring would be a way out.
+#[inline(always)]
+fn unseen(
+    cursor: &mut Cursor,
+    offset: &mut u64,
+    matcher: Option<&mut MatchState>,
+    origin: &Origin,
+    read: &impl Fn(*mut u8, u64, u32) -> bool,
+) {
+    let mut n = cursor.left;
+    if n > SCRATCH_BYTES as u32 {
+        n = SCRATCH_BYTES as u32;
+    }
+    if n == 0 {
+        return;
+    }
+    count(counter::RING_FULL, 1);
+    count(counter::RING_FULL_BYTES, n as u64);
+    if let (Some(matcher), Some(scratch), Some(a)) = (matcher, scratch(origin.stream), automaton()) {
+        // SAFETY: a live map value of SCRATCH_BYTES, used for this stream only, whose writes come one after another.
+        unsafe {
+            if read(scratch.cast(), cursor.source, n) {
+                scan(a, matcher, &*scratch, n);
+            } else {
+                count(counter::READ_FAULT, 1);
+            }
+        }
+    }
+    advance(cursor, offset, n);
+}
+
+#[inline(always)]
+fn scratch(stream: u64) -> Option<*mut [u8; SCRATCH_BYTES]> {
+    if let Some(scratch) = SCRATCH.get_ptr_mut(stream) {
+        return Some(scratch);
+    }
+    let _ = SCRATCH.insert(stream, EMPTY_SCRATCH.get(0)?, 0);
+    SCRATCH.get_ptr_mut(stream)
+}
+
+#[inline(always)]
+fn advance(cursor: &mut Cursor, offset: &mut u64, n: u32) {
+    cursor.source += n as u64;
+    cursor.left -= n;
+    *offset += n as u64;
+}
+
+/// Returns whether the ring had room.
 
 #[inline(always)]
 fn sized<const N: usize>(
@@ -53,14 +109,9 @@ fn sized<const N: usize>(
     offset: &mut u64,
     matcher: Option<&mut MatchState>,
     origin: &Origin,
-    read: impl Fn(*mut u8, u64, u32) -> bool,
+    read: &impl Fn(*mut u8, u64, u32) -> bool,
 ) -> bool {
     let Some(mut entry) = DATA.reserve::<Record<N>>(0) else {
-        count(counter::RING_FULL, 1);
-        count(counter::RING_FULL_BYTES, cursor.left as u64);
-        *offset += cursor.left as u64;
-        cursor.left = 0;
-        cursor.failed = 1;
         return false;
     };
     let mut n = cursor.left;
@@ -70,9 +121,10 @@ fn sized<const N: usize>(
     if n == 0 {
         // Never, but the helpers refuse a size that the verifier thinks may be 0.
         entry.discard(0);
-        return false;
+        return true;
     }
     let record = entry.as_mut_ptr();
+    let mut urgent = false;
     // SAFETY: `record` is N + header bytes of ring memory that only this program sees until it is submitted.
     unsafe {
         if !read((&raw mut (*record).data).cast(), cursor.source, n) {
@@ -80,8 +132,7 @@ fn sized<const N: usize>(
             count(counter::READ_FAULT, 1);
             *offset += cursor.left as u64;
             cursor.left = 0;
-            cursor.failed = 1;
-            return false;
+            return true;
         }
         let mut flags = cursor.flags;
         if let Some(matcher) = matcher {
@@ -91,6 +142,7 @@ fn sized<const N: usize>(
             if matcher.flags & flag::UNSANCTIONED != 0 {
                 flags |= data_flag::UNSANCTIONED;
             }
+            urgent = matcher.flags & flag::MCP != 0;
         }
         (*record).header = Header {
             kind: kind::DATA,
@@ -105,11 +157,21 @@ fn sized<const N: usize>(
             reserved: 0,
         };
     }
-    entry.submit(0);
-    cursor.source += n as u64;
-    cursor.left -= n;
-    *offset += n as u64;
-    cursor.left != 0
+    entry.submit(wakeup(urgent));
+    advance(cursor, offset, n);
+    true
+}
+
+/// Whether user space is woken for a record. A wake-up is an interrupt to itself for the CPU, which under a hypervisor
+/// costs more than all the rest; user space also looks on its own every few milliseconds. So it is woken for what
+/// matters, and when the ring fills.
+#[inline(always)]
+fn wakeup(urgent: bool) -> u64 {
+    if urgent || DATA.query(u64::from(BPF_RB_AVAIL_DATA)) > WAKE_AT.load() {
+        u64::from(BPF_RB_FORCE_WAKEUP)
+    } else {
+        u64::from(BPF_RB_NO_WAKEUP)
+    }
 }
 
 /// The loop of `Automaton::run`, written so that the verifier sees its bound.

@@ -48,10 +48,21 @@ pub static EMPTY_TLS: Array<Tls> = Array::with_max_entries(1, 0);
 #[map]
 pub static EMPTY_SOCKET: Array<Socket> = Array::with_max_entries(1, 0);
 
+/// By stream: where a piece is matched that found no room in the ring. Not per CPU: the programs can be preempted.
+#[map]
+pub static SCRATCH: LruHashMap<u64, [u8; SCRATCH_BYTES]> = LruHashMap::with_max_entries(1024, 0);
+#[map]
+pub static EMPTY_SCRATCH: Array<[u8; SCRATCH_BYTES]> = Array::with_max_entries(1, 0);
+/// Bytes matched at once without the ring.
+pub const SCRATCH_BYTES: usize = 512;
+
 /// 1 where `bpf_get_current_pid_tgid` may be called from cgroup_skb (kernel >= 6.10). Set before loading; with 0 the
 /// verifier removes the calls.
 #[unsafe(no_mangle)]
 pub static SKB_HAS_PID: Global<u32> = Global::new(0);
+/// Bytes in the data ring at which user space is woken, whatever they are. Set before loading.
+#[unsafe(no_mangle)]
+pub static WAKE_AT: Global<u64> = Global::new(1 << 20);
 /// Offset of `child_pid` in the sched_process_fork record, from the running kernel's tracefs.
 #[unsafe(no_mangle)]
 pub static FORK_CHILD_AT: Global<u32> = Global::new(44);
@@ -105,7 +116,15 @@ pub fn end(kind: u16, stream: u64, offset: u64, tgid: u32) {
 }
 
 #[inline(always)]
-fn send<T: 'static>(ring: &RingBuf, kind: u16, stream: u64, offset: u64, tgid: u32, tid: u32, payload: T) -> bool {
+fn send<T: 'static>(
+    ring: &RingBuf,
+    kind: u16,
+    stream: u64,
+    offset: u64,
+    tgid: u32,
+    tid: u32,
+    payload: T,
+) -> bool {
     let Some(mut entry) = ring.reserve::<Control<T>>(0) else {
         return false;
     };

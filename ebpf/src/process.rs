@@ -1,12 +1,12 @@
 //! exec, fork, exit: the process tree, told to user space as it changes.
 
 use crate::maps::{CLIENTS, CONTROL, FORK_CHILD_AT, control, count, end, now};
+use aya_ebpf::EbpfContext as _;
 use aya_ebpf::{
     helpers::{bpf_get_current_pid_tgid, bpf_probe_read_kernel_str_bytes},
     macros::tracepoint,
     programs::TracePointContext,
 };
-use aya_ebpf::EbpfContext as _;
 use gnomon_common::{
     record::{Fork, Header, kind},
     state::counter,

@@ -116,5 +116,11 @@ fn cargo() -> Command {
 }
 
 fn nextest(filter: &str) -> Result<()> {
-    sh(setup::cargo_nextest().current_dir(paths::root()).arg("run").args(USER_SPACE).args(["-E", filter]))
+    // Errors carry their own story; stack traces of anyhow would bury it.
+    sh(setup::cargo_nextest()
+        .current_dir(paths::root())
+        .env("RUST_LIB_BACKTRACE", "0")
+        .arg("run")
+        .args(USER_SPACE)
+        .args(["-E", filter]))
 }

@@ -10,6 +10,9 @@ use aya::{
 };
 use std::fs::File;
 
+/// The part of the data ring at which user space is woken for records that are not urgent.
+const WAKE_SHARE: u64 = 8;
+
 /// How the programs are to be loaded.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -35,10 +38,12 @@ impl Kernel {
         // Off, the verifier removes the log statements from the programs.
         let diagnostics = tracing::enabled!(target: "gnomon", tracing::Level::DEBUG);
         let log_level = if diagnostics { aya_log::Level::Debug as u8 } else { 0 };
+        let wake_at = u64::from(options.ring_bytes) / WAKE_SHARE;
         let ebpf = EbpfLoader::new()
             .map_max_entries("DATA", options.ring_bytes)
             .override_global(aya_log::LEVEL, &log_level, false)
             .override_global("SKB_HAS_PID", &skb_has_pid, true)
+            .override_global("WAKE_AT", &wake_at, true)
             .override_global("FORK_CHILD_AT", &child_at, true)
             .load(object()?)?;
         let mut kernel = Self { ebpf, lacks: Vec::new(), prevents: false };

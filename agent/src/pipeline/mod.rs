@@ -40,8 +40,9 @@ use std::{
 
 /// Records taken from the data ring before timers are looked at.
 const BUDGET: usize = 1024;
-/// Longest sleep when nothing happens.
-const IDLE: Duration = Duration::from_millis(100);
+/// Longest sleep. The programs wake the pipeline for MCP and for verdicts, not for every record of other traffic (see
+/// `wakeup` in the kernel programs): this is how late the rest may be.
+const IDLE: Duration = Duration::from_millis(10);
 /// How often the kernel's counters are read.
 const COUNTERS: Duration = Duration::from_secs(1);
 

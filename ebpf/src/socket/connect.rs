@@ -149,8 +149,7 @@ fn closed(cookie: u64) {
         return;
     };
     // SAFETY: a live map value.
-    let (carried, role, offset, tgid) =
-        unsafe { ((*s).carries, (*s).role, (*s).egress_offset, (*s).tgid) };
+    let (carried, role, offset, tgid) = unsafe { ((*s).carries, (*s).role, (*s).egress_offset, (*s).tgid) };
     let _ = SOCKETS.remove(cookie);
     if role != role::SERVER && (carried == carries::PLAINTEXT || carried == carries::TLS) {
         end(kind::CLOSED, cookie, offset, tgid);

@@ -137,7 +137,6 @@ fn capture(ctx: &SkBuffContext, s: &mut Socket, cookie: u64, segment: &Segment) 
     s.egress.source = (segment.at + skip) as u64;
     s.egress.left = segment.len - skip;
     s.egress.flags = data_flag::EGRESS | if s.denied == denial::NONE { 0 } else { data_flag::DROPPED };
-    s.egress.failed = 0;
     s.egress.tid = 0;
     s.egress.enforce = settings().map_or(0, |x| x.enforce_unsanctioned);
     let mut state = Loop { skb: ctx.as_ptr(), socket: s, cookie };

@@ -66,7 +66,6 @@ fn handle(ctx: &SkBuffContext) -> Option<()> {
     s.ingress.source = segment.at as u64;
     s.ingress.left = segment.len;
     s.ingress.flags = 0;
-    s.ingress.failed = 0;
     s.ingress.tid = 0;
     let mut state = Loop { skb: ctx.as_ptr(), socket: s, cookie, position };
     // SAFETY: the callback runs before bpf_loop returns, while `state` is alive.

@@ -58,7 +58,8 @@ pub fn tls_read_return(ctx: RetProbeContext) -> u32 {
     let mut len = result as u64;
     if reading.count_at != 0 {
         // SAFETY: eight bytes of stack; the helper checks the user address.
-        let read = unsafe { bpf_probe_read_user((&raw mut len).cast(), 8, reading.count_at as *const c_void) };
+        let read =
+            unsafe { bpf_probe_read_user((&raw mut len).cast(), 8, reading.count_at as *const c_void) };
         if read != 0 {
             count(counter::READ_FAULT, 1);
             return 0;
@@ -82,7 +83,6 @@ fn capture(id: u64, reading: &Reading, len: u32) -> Option<()> {
     t.ingress.source = reading.buffer;
     t.ingress.left = len;
     t.ingress.flags = data_flag::TLS;
-    t.ingress.failed = 0;
     t.ingress.tid = id as u32;
     let mut state = Loop { tls: t, tgid: u64::from(tgid) };
     // SAFETY: the callback runs before bpf_loop returns, while `state` is alive.

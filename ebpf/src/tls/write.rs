@@ -5,9 +5,7 @@ use crate::{
     maps::{CLIENTS, EMPTY_TLS, PENDING, SOCKETS, STEER, TLS, control, count, now, settings},
 };
 use aya_ebpf::{
-    helpers::{
-        bpf_get_current_pid_tgid, bpf_get_smp_processor_id, bpf_loop, generated::bpf_probe_read_user,
-    },
+    helpers::{bpf_get_current_pid_tgid, bpf_get_smp_processor_id, bpf_loop, generated::bpf_probe_read_user},
     macros::uprobe,
     programs::ProbeContext,
 };
@@ -29,7 +27,8 @@ pub fn tls_write(ctx: ProbeContext) -> u32 {
     let Some(client) = CLIENTS.get_ptr_mut((id >> 32) as u32) else {
         return 0;
     };
-    let (Some(ssl), Some(buffer), Some(len)) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1), ctx.arg::<u64>(2)) else {
+    let (Some(ssl), Some(buffer), Some(len)) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1), ctx.arg::<u64>(2))
+    else {
         return 0;
     };
     // SSL_write takes an int: the upper half of the register is not part of it. A size_t of SSL_write_ex above 4 GiB
@@ -65,7 +64,6 @@ fn write(client: *mut Client, id: u64, ssl: u64, buffer: u64, len: u32) -> Optio
     t.egress.source = buffer;
     t.egress.left = len;
     t.egress.flags = data_flag::EGRESS | data_flag::TLS;
-    t.egress.failed = 0;
     t.egress.tid = id as u32;
     let mut state = Loop { tls: t, tgid: u64::from(tgid) };
     // SAFETY: the callback runs before bpf_loop returns, while `state` is alive.
