@@ -31,11 +31,12 @@ static REFERENCE: LazyLock<Vec<(u8, Regex)>> = LazyLock::new(|| {
                    unsubscribe|directory/read)|prompts/(list|get)|completion/complete|logging/setLevel|roots/list|\
                    sampling/createMessage|notifications/(initialized|elicitation/complete|\
                    (roots|tools|prompts|resources)/list_changed|resources/updated|subscriptions/acknowledged)";
-    let methods = methods.replace('/', r"(/|\\/)");
+    let (methods, method, version) = (escapable(methods), escapable("method"), escapable("protocolVersion"));
+    let meta = escapable("io.modelcontextprotocol/");
     [
-        (action::MCP_BODY, format!(r#""method"\s*:\s*"({methods})""#)),
-        (action::MCP_BODY, r#""protocolVersion"\s*:\s*"202[4-9]-\d\d-\d\d""#.into()),
-        (action::MCP_BODY, r#""io\.modelcontextprotocol(/|\\/)[\w.-]+"\s*:"#.into()),
+        (action::MCP_BODY, format!(r#""{method}"\s*:\s*"({methods})""#)),
+        (action::MCP_BODY, format!(r#""{version}"\s*:\s*"202[4-9]-\d\d-\d\d""#)),
+        (action::MCP_BODY, format!(r#""{meta}[\w.-]+"\s*:"#)),
         (
             action::MCP_HEADER,
             r"\n(?i:mcp-session-id|mcp-protocol-version|mcp-method|mcp-name|mcp-param-[a-z0-9-]+)[ \t]*:"
@@ -43,7 +44,7 @@ static REFERENCE: LazyLock<Vec<(u8, Regex)>> = LazyLock::new(|| {
         ),
         (action::HOST_LINE, r"\n(?i:host)[ \t]*:".into()),
         (action::HEADERS_END, r"\n\r?\n".into()),
-        (action::HOST_SANCTIONED, r"PRI \* HTTP/2\.0\r\n\r\nSM\r\n\r\n".into()),
+        (action::HOST_SANCTIONED, r"\APRI \* HTTP/2\.0\r\n\r\nSM\r\n\r\n".into()),
     ]
     .map(|(bits, pattern): (u8, String)| {
         // JSON white space has no form feed, which \s has in ASCII mode.
@@ -51,6 +52,20 @@ static REFERENCE: LazyLock<Vec<(u8, Regex)>> = LazyLock::new(|| {
     })
     .into()
 });
+
+/// Every letter, dot and slash of a pattern also as a JSON escape; groups and bars stay.
+fn escapable(pattern: &str) -> String {
+    pattern
+        .chars()
+        .map(|c| match c {
+            '/' => r"(/|\\/|\\u002[Ff])".to_owned(),
+            '.' => r"(\.|\\u002[Ee])".to_owned(),
+            '_' => r"(_|\\u005[Ff])".to_owned(),
+            c if c.is_ascii_alphabetic() => format!(r"({c}|\\u00(?i:{:02x}))", u32::from(c)),
+            c => c.to_string(),
+        })
+        .collect()
+}
 
 static HOST_LINE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?-u)\n(?i:host):[ \t]*([^\r\n]*?)[ \t]*\r?\n\z").expect("regex"));
@@ -165,6 +180,25 @@ fn a_second_request_is_judged_by_its_own_host() {
     assert_ne!(flags(&both) & flag::UNSANCTIONED, 0);
     let quiet = request("evil.tld", "{}") + &request("mcp.example.com", LIST);
     assert_eq!(flags(&quiet) & flag::UNSANCTIONED, 0);
+}
+
+#[test]
+fn escapes_in_keys_and_names_hide_nothing() {
+    for body in [
+        r#"{"jsonrpc":"2.0","id":1,"m\u0065thod":"tools/list"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools\/list"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"\u0074ools\u002Flist"}"#,
+        r#"{"_meta":{"io\u002emodelcontextprotocol\/protocolVersion":"2026-07-28"}}"#,
+    ] {
+        assert_ne!(flags(&request("evil.tld", body)) & flag::UNSANCTIONED, 0, "{body}");
+        assert_eq!(flags(&request("mcp.example.com", body)) & flag::UNSANCTIONED, 0, "{body}");
+    }
+}
+
+#[test]
+fn the_http2_preface_counts_only_at_the_start() {
+    let body = format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{LIST}");
+    assert_ne!(flags(&request("evil.tld", &body)) & flag::UNSANCTIONED, 0);
 }
 
 #[test]

@@ -21,29 +21,45 @@ pub(super) fn patterns(hosts: &[&HostPattern]) -> Vec<(u8, String)> {
         // has three numbers.
         (
             action::MCP_BODY,
-            format!(r#""protocolVersion"{JSON_SPACE}:{JSON_SPACE}"202[4-9]-[0-9][0-9]-[0-9][0-9]""#),
+            format!(
+                r#""{}"{JSON_SPACE}:{JSON_SPACE}"202[4-9]-[0-9][0-9]-[0-9][0-9]""#,
+                json("protocolVersion")
+            ),
         ),
         // Up to the closing quote and the colon: inside a JSON string, a quoted copy has a backslash there.
-        (action::MCP_BODY, format!(r#""io\.modelcontextprotocol\\?/[A-Za-z0-9._-]+"{JSON_SPACE}:"#)),
+        (action::MCP_BODY, format!(r#""{}[A-Za-z0-9._-]+"{JSON_SPACE}:"#, json("io.modelcontextprotocol/"))),
         (
             action::MCP_HEADER,
             r"(?i:\nmcp-(?:session-id|protocol-version|method|name|param-[a-z0-9-]+)[ \t]*:)".into(),
         ),
         (action::HOST_LINE, r"(?i:\nhost[ \t]*:)".into()),
         // Under HTTP/2 the host is in HPACK, which no fixed text matches (RFC 7541): such a connection is left to user
-        // space. RFC 9113 section 3.4 has the preface.
-        (action::HOST_SANCTIONED, r"PRI \* HTTP/2\.0\r\n\r\nSM\r\n\r\n".into()),
+        // space. RFC 9113 section 3.4 has the preface; only as the very first bytes, or it would be a way around.
+        (action::HOST_SANCTIONED, r"\APRI \* HTTP/2\.0\r\n\r\nSM\r\n\r\n".into()),
         (action::HEADERS_END, r"\n\r?\n".into()),
     ];
     patterns.extend(host_line(hosts).map(|pattern| (action::HOST_SANCTIONED, pattern)));
     patterns
 }
 
-/// `"method": "NAME"` for the names that prove MCP. JSON lets `/` be written `\/`.
+/// `"method": "NAME"` for the names that prove MCP.
 fn method() -> String {
-    let names: Vec<String> =
-        METHODS.iter().filter(|m| m.specific).map(|m| m.name.replace('/', r"\\?/")).collect();
-    format!(r#""method"{JSON_SPACE}:{JSON_SPACE}"(?:{})""#, names.join("|"))
+    let names: Vec<String> = METHODS.iter().filter(|m| m.specific).map(|m| json(m.name)).collect();
+    format!(r#""{}"{JSON_SPACE}:{JSON_SPACE}"(?:{})""#, json("method"), names.join("|"))
+}
+
+/// ASCII text in a JSON string, each character as itself or escaped (RFC 8259 section 7).
+fn json(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            let plain = if c == '/' { r"\\?/".into() } else { literal(c) };
+            format!(r"(?:{plain}|\\u00(?i:{:02x}))", u32::from(c))
+        })
+        .collect()
+}
+
+fn literal(c: char) -> String {
+    if c.is_ascii_alphanumeric() { c.to_string() } else { format!(r"\{c}") }
 }
 
 /// A whole `Host:` line that names one of the hosts; `None` without hosts. Mirrors [`HostPattern::matches`].
