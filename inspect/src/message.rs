@@ -66,6 +66,15 @@ impl Message {
     pub const MAX_TEXT: usize = 1024;
     pub const PROTOCOL: &'static str = "mcp";
 
+    /// Classes and detectors of everything found in it, each once: what policy rules match on.
+    #[must_use]
+    pub fn data_classes(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.findings.iter().flat_map(|f| [f.class.name(), f.detector]).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// Who was spoken to: the HTTP authority, or else the name the server gave itself.
     #[must_use]
     pub fn server(&self) -> Option<&str> {

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use gnomon_proto::v1::Event;
+use serde_json::Value;
 
 use super::JournalError;
 
@@ -52,7 +53,7 @@ impl JsonLines {
         }
         let mut lines = Vec::new();
         for event in events {
-            serde_json::to_writer(&mut lines, event)?;
+            serde_json::to_writer(&mut lines, &object(event)?)?;
             lines.push(b'\n');
         }
         if !self.is_in_place()? {
@@ -78,6 +79,29 @@ impl JsonLines {
             Err(e) => Err(e),
         }
     }
+}
+
+/// The event as a line: the wire form, its message as `gnomon-agent scan` prints one, with server, verdict and rule in
+/// it and the id as the JSON value that it was, so that one reader serves both.
+fn object(event: &Event) -> serde_json::Result<Value> {
+    let mut object = serde_json::to_value(event)?;
+    let (Some(message), Some(wire)) =
+        (object.get_mut("message").and_then(Value::as_object_mut), &event.message)
+    else {
+        return Ok(object);
+    };
+    if !wire.id.is_empty() {
+        message
+            .insert("id".into(), serde_json::from_str(&wire.id).unwrap_or_else(|_| wire.id.clone().into()));
+    }
+    if let Some(server) = &event.server {
+        message.insert("server".into(), server.host.clone().into());
+    }
+    if let Some(decision) = &event.decision {
+        message.insert("verdict".into(), decision.verdict.clone().into());
+        message.insert("rule".into(), decision.rule.clone().into());
+    }
+    Ok(object)
 }
 
 /// Opens `path` for appending, after its last whole line; a line that a crash cut off is removed.
@@ -109,4 +133,27 @@ fn end_of_last_line(file: &mut File, length: u64) -> std::io::Result<u64> {
         end = start;
     }
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gnomon_proto::v1::{Decision, Message, Server};
+
+    #[test]
+    fn a_message_reads_as_scan_prints_it() {
+        let event = Event {
+            kind: "message".into(),
+            message: Some(Message { method: "tools/call".into(), id: "7".into(), ..Message::default() }),
+            server: Some(Server { host: "h:1".into(), ..Server::default() }),
+            decision: Some(Decision { verdict: "deny".into(), rule: "r".into(), ..Decision::default() }),
+            ..Event::default()
+        };
+        let message = &object(&event).unwrap()["message"];
+        assert_eq!(
+            (&message["id"], &message["server"], &message["verdict"], &message["rule"]),
+            (&Value::from(7), &Value::from("h:1"), &Value::from("deny"), &Value::from("r"))
+        );
+        assert!(object(&Event { kind: "loss".into(), ..Event::default() }).unwrap().get("message").is_none());
+    }
 }

@@ -14,15 +14,6 @@ pub(super) struct Subject {
     pub time: u64,
 }
 
-/// Classes and detectors of everything found in a message, each once.
-pub(super) fn data_classes(message: &Message) -> Vec<&'static str> {
-    let mut names: Vec<&'static str> =
-        message.findings.iter().flat_map(|f| [f.class.name(), f.detector]).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
 pub(super) fn of_message(
     message: &Message,
     subject: Subject,

@@ -50,7 +50,7 @@ impl Pipeline {
         self.telemetry.add_message();
         let process = self.processes.get(flow.tgid);
         let address = flow.cookie.and_then(|c| self.connections.get(c));
-        let classes = event::data_classes(message);
+        let classes = message.data_classes();
         let decision = self.policy.decide(&Facts {
             host: message.host.as_deref(),
             address,

@@ -111,7 +111,8 @@ pub fn established(ctx: SockOpsContext) -> u32 {
     let op = ctx.op();
     if op == ACTIVE_ESTABLISHED || op == PASSIVE_ESTABLISHED {
         // Tell of its end: a state that is left behind costs another socket its own.
-        let _ = ctx.set_cb_flags(STATE_CB_FLAG);
+        // Added to what others asked for.
+        let _ = ctx.set_cb_flags(ctx.cb_flags() as i32 | STATE_CB_FLAG);
     }
     // SAFETY: the context is the one the program was given.
     let cookie = unsafe { bpf_get_socket_cookie(ctx.as_ptr()) };

@@ -29,9 +29,7 @@ pub(super) struct NotInspected {
 /// Also returns the message's findings, which stand beside the messages as well.
 pub(super) fn decide(policy: &Policy, message: Message) -> (Decided, Vec<Finding>) {
     let findings = message.findings.clone();
-    let mut data: Vec<&str> = findings.iter().flat_map(|f| [f.class.name(), f.detector]).collect();
-    data.sort_unstable();
-    data.dedup();
+    let data = message.data_classes();
     let decision = policy.decide(&Facts {
         host: message.host.as_deref(),
         method: message.method.as_deref(),
