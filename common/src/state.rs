@@ -108,15 +108,6 @@ pub struct Socket {
     pub remote: Endpoint,
 }
 
-/// What is known of a process that opened an outbound connection.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Client {
-    /// 1: one of its TLS streams is denied, so every record of its sockets is compared with the pending writes, also
-    /// on sockets that are already tied to a stream.
-    pub alert: u32,
-}
-
 /// Key of a TLS object: its address means nothing without the process.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

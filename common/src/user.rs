@@ -4,7 +4,7 @@
 
 use crate::{
     matcher::Automaton,
-    state::{Client, Settings, Socket},
+    state::{Settings, Socket},
 };
 
 macro_rules! plain {
@@ -14,4 +14,4 @@ macro_rules! plain {
     )+};
 }
 
-plain!(Automaton, Client, Settings, Socket);
+plain!(Automaton, Settings, Socket);

@@ -10,7 +10,7 @@ use core::arch::asm;
 use gnomon_common::{
     matcher::Automaton,
     record::Header,
-    state::{Client, Pending, PendingKey, Reading, Settings, Socket, Tls, TlsKey, counter},
+    state::{Pending, PendingKey, Reading, Settings, Socket, Tls, TlsKey, counter},
 };
 
 /// Stream data. Sized by user space before loading.
@@ -29,9 +29,9 @@ pub static AUTOMATA: Array<Automaton> = Array::with_max_entries(2, 0);
 /// By socket cookie.
 #[map]
 pub static SOCKETS: LruHashMap<u64, Socket> = LruHashMap::with_max_entries(65_536, 0);
-/// By process: those that opened an outbound TCP connection.
+/// Processes that opened an outbound TCP connection; the value means nothing.
 #[map]
-pub static CLIENTS: LruHashMap<u32, Client> = LruHashMap::with_max_entries(16_384, 0);
+pub static CLIENTS: LruHashMap<u32, u32> = LruHashMap::with_max_entries(16_384, 0);
 #[map]
 pub static TLS: LruHashMap<TlsKey, Tls> = LruHashMap::with_max_entries(32_768, 0);
 #[map]

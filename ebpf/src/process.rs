@@ -67,9 +67,8 @@ pub fn process_fork(ctx: TracePointContext) -> u32 {
     };
     let parent = (id >> 32) as u32;
     // A child goes on using its parent's connections.
-    if let Some(client) = CLIENTS.get_ptr(parent) {
-        // SAFETY: a live map value, copied by the helper.
-        let _ = CLIENTS.insert(child, unsafe { &*client }, 0);
+    if CLIENTS.get_ptr(parent).is_some() {
+        let _ = CLIENTS.insert(child, 1, 0);
     }
     control(kind::FORK, 0, 0, parent, id as u32, Fork { child, reserved: 0 });
     0

@@ -46,6 +46,7 @@ impl Agent {
     /// # Errors
     /// When it does not come up.
     pub fn resume(&mut self) -> Result<()> {
+        ensure_alone()?;
         let mut command = Command::new(paths::binary("gnomon-agent")?);
         command.args(["run", "--config"]).arg(self.config());
         let mut process = Process::start("agent", &mut command, &self.dir)?;
@@ -157,6 +158,27 @@ impl Agent {
     pub fn stop(&mut self) -> Result<ExitStatus> {
         self.process.take().context("the agent is stopped")?.stop()
     }
+}
+
+/// Makes sure that no other agent decides on this host: what it stops would look like this one's work, or failure.
+///
+/// # Errors
+/// When there is one; its process id is in the error.
+pub fn ensure_alone() -> Result<()> {
+    for entry in fs::read_dir("/proc")?.flatten() {
+        // Gone in the meantime, or a kernel thread: no words.
+        let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let mut words = command.split(|byte| *byte == 0);
+        if words.next().is_some_and(|program| program.ends_with(b"gnomon-agent"))
+            && words.any(|word| word == b"run")
+        {
+            bail!(
+                "another gnomon-agent runs on this host (process {}): stop it first",
+                entry.file_name().display()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// A path as a TOML string: JSON's escapes are a subset of TOML's.

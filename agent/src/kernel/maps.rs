@@ -7,7 +7,7 @@ use aya::{
 };
 use gnomon_common::{
     matcher::Automaton,
-    state::{Client, Settings, Socket, counter, steer},
+    state::{Settings, Socket, counter, steer},
 };
 
 /// Handles to the maps. All writes are single map operations; the programs see each whole or not at all, but for the
@@ -16,7 +16,7 @@ use gnomon_common::{
 pub struct Maps {
     settings: Array<MapData, Settings>,
     automata: Array<MapData, Automaton>,
-    clients: HashMap<MapData, u32, Client>,
+    clients: HashMap<MapData, u32, u32>,
     sockets: HashMap<MapData, u64, Socket>,
     steer: HashMap<MapData, u64, u32>,
     counters: PerCpuArray<MapData, u64>,
@@ -74,7 +74,7 @@ impl Maps {
 
     /// Marks a process that had outbound connections before the hooks were there.
     pub fn add_client(&mut self, tgid: u32) -> Result<(), KernelError> {
-        self.clients.insert(tgid, Client::default(), 0).map_err(named("CLIENTS"))
+        self.clients.insert(tgid, 1, 0).map_err(named("CLIENTS"))
     }
 
     /// What the kernel knows of a socket.
@@ -125,6 +125,5 @@ const _: fn() = || {
     fn pod<T: Pod>() {}
     pod::<Settings>();
     pod::<Automaton>();
-    pod::<Client>();
     pod::<Socket>();
 };

@@ -13,7 +13,7 @@ use aya_ebpf::{
 };
 use gnomon_common::{
     record::{Connect, Endpoint, kind},
-    state::{Client, Socket, carries, denial, role},
+    state::{Socket, carries, denial, role},
 };
 
 /// `BPF_SOCK_OPS_*` and `BPF_TCP_CLOSE` of the UAPI.
@@ -86,7 +86,7 @@ fn connects(ctx: &SockAddrContext, remote: Endpoint) {
     let tgid = (id >> 32) as u32;
     // SAFETY: the context is the one the program was given.
     let cookie = unsafe { bpf_get_socket_cookie(ctx.as_ptr()) };
-    let _ = CLIENTS.insert(tgid, Client { alert: 0 }, u64::from(aya_ebpf::bindings::BPF_NOEXIST));
+    let _ = CLIENTS.insert(tgid, 1, 0);
     if let Some(s) = socket(cookie) {
         // A socket can be connected anew after a failure: nothing of the earlier attempt holds.
         if s.denied == denial::NONE {

@@ -4,7 +4,7 @@
 use super::{records, segment::Segment, socket};
 use crate::{
     capture::{MAX_PIECES, Origin, piece},
-    maps::{CLIENTS, SKB_HAS_PID, STEER, control, count, settings},
+    maps::{SKB_HAS_PID, STEER, control, count, settings},
 };
 use aya_ebpf::{
     EbpfContext as _,
@@ -42,6 +42,11 @@ fn handle(ctx: &SkBuffContext) -> Option<i32> {
     let s = socket(cookie)?;
     if s.carries == carries::UNKNOWN {
         classify(ctx, s, cookie, &segment)?;
+    }
+    if s.carries != carries::TLS && s.role != role::SERVER && client_hello(ctx, &segment) {
+        // After a CONNECT to a proxy, SOCKS, or STARTTLS.
+        s.carries = carries::TLS;
+        s.synced &= !4;
     }
     let start = s.egress_offset;
     if s.carries == carries::PLAINTEXT {
@@ -107,6 +112,13 @@ fn classify(ctx: &SkBuffContext, s: &mut Socket, cookie: u64, segment: &Segment)
     Some(())
 }
 
+/// Whether a segment starts with a ClientHello (RFC 8446, 5.1 and 4): handshake, version 3.x, client_hello.
+#[inline(always)]
+fn client_hello(ctx: &SkBuffContext, segment: &Segment) -> bool {
+    segment.len >= 6
+        && ctx.load::<[u8; 6]>(segment.at as usize).is_ok_and(|h| h[0] == 0x16 && h[1] == 3 && h[5] == 1)
+}
+
 struct Loop {
     skb: *mut c_void,
     socket: *mut Socket,
@@ -160,11 +172,4 @@ unsafe extern "C" fn next(_index: u32, state: *mut c_void) -> c_long {
         unsafe { bpf_skb_load_bytes(skb, from as u32, to.cast(), n) == 0 }
     });
     i64::from(!more)
-}
-
-/// Marks a process as one whose TLS records must all be compared with its pending writes.
-#[inline(always)]
-pub fn alert(tgid: u32) -> bool {
-    // SAFETY: a live map value.
-    unsafe { CLIENTS.get(tgid) }.is_some_and(|c| c.alert != 0)
 }

@@ -4,7 +4,7 @@
 //! This works without a file descriptor in the TLS object (Node, asyncio and .NET encrypt into memory) and without
 //! knowing which thread sends.
 
-use super::{egress::alert, segment::Segment};
+use super::segment::Segment;
 use crate::maps::{PENDING, SKB_HAS_PID, TLS, control, count, now};
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, programs::SkBuffContext};
 use aya_log_ebpf::debug;
@@ -51,7 +51,7 @@ pub fn walk(ctx: &SkBuffContext, s: &mut Socket, cookie: u64, segment: &Segment)
             return;
         }
         s.record_at = s.record_at.wrapping_add(5 + len);
-        if head[0] == APPLICATION_DATA && (s.tls_stream == 0 || alert(s.tgid)) {
+        if head[0] == APPLICATION_DATA && s.tls_stream == 0 {
             settle(s, cookie, len);
         }
     }

@@ -13,7 +13,7 @@ use core::ffi::{c_long, c_void};
 use gnomon_common::{
     matcher::flag,
     record::{TLS_STREAM, data_flag, kind},
-    state::{Client, PendingKey, Tls, TlsKey, counter, denial, steer},
+    state::{PendingKey, Tls, TlsKey, counter, denial, steer},
 };
 
 /// Plaintext in one TLS record at most (RFC 8446, 5.1).
@@ -24,21 +24,21 @@ const CLOSE: u64 = 1_000_000_000;
 #[uprobe]
 pub fn tls_write(ctx: ProbeContext) -> u32 {
     let id = bpf_get_current_pid_tgid();
-    let Some(client) = CLIENTS.get_ptr_mut((id >> 32) as u32) else {
+    if CLIENTS.get_ptr((id >> 32) as u32).is_none() {
         return 0;
-    };
+    }
     let (Some(ssl), Some(buffer), Some(len)) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1), ctx.arg::<u64>(2))
     else {
         return 0;
     };
     // SSL_write takes an int: the upper half of the register is not part of it. A size_t of SSL_write_ex above 4 GiB
     // is not a write that happens.
-    write(client, id, ssl, buffer, len as u32);
+    write(id, ssl, buffer, len as u32);
     0
 }
 
 #[inline(always)]
-fn write(client: *mut Client, id: u64, ssl: u64, buffer: u64, len: u32) -> Option<()> {
+fn write(id: u64, ssl: u64, buffer: u64, len: u32) -> Option<()> {
     let tgid = (id >> 32) as u32;
     if len == 0 || len > i32::MAX as u32 {
         return None;
@@ -82,21 +82,19 @@ fn write(client: *mut Client, id: u64, ssl: u64, buffer: u64, len: u32) -> Optio
         }
     }
     if t.denied != 0 {
-        // SAFETY: a live map value; one aligned store.
-        unsafe { (*client).alert = 1 };
-        if t.cookie != 0
-            && let Some(s) = SOCKETS.get_ptr_mut(t.cookie)
-        {
+        match SOCKETS.get_ptr_mut(t.cookie) {
             // SAFETY: a live map value.
-            unsafe {
+            Some(s) => unsafe {
                 if (*s).denied == denial::NONE {
                     (*s).denied = denial::DECIDED;
                 }
-            }
+            },
+            // Not tied yet; or the state of its socket had to make room, and it must be found again.
+            None => t.cookie = 0,
         }
         control(kind::DENIED, t.stream, start, tgid, id as u32, ());
     }
-    if t.cookie == 0 || t.denied != 0 {
+    if t.cookie == 0 {
         wait(t, ssl, tgid, len);
     }
     Some(())

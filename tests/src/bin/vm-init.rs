@@ -75,7 +75,7 @@ fn scenario() -> Result<()> {
     let mut agent = Agent::start(&dir.join("agent"), &document, None)?;
     println!("gnomon-vm: agent up: {}", agent.status()?);
     let checked = against(&agent, &mut curl, &[&sanctioned, &sanctioned_tls], &[&shadow, &shadow_tls]);
-    println!("gnomon-vm: agent log\n{}", agent.log_tail(60));
+    println!("gnomon-vm: agent log\n{}", agent.log_tail(2000));
     checked?;
     let status = agent.stop()?;
     ensure!(status.success(), "the agent ended with {status}");

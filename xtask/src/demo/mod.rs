@@ -37,6 +37,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         setup::run()?;
         build::run()?;
     }
+    gnomon_tests::agent::ensure_alone()?;
     interrupt::install()?;
     let story = Story::new(args.json);
     let dir = tempfile::Builder::new().prefix("gnomon-demo-").tempdir()?;
@@ -45,7 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.json {
         println!("{}", json!({"checks": story.checks(), "ok": outcome.is_ok() && failed == 0}));
     }
-    if outcome.is_err() || failed > 0 {
+    if (outcome.is_err() || failed > 0) && !interrupt::requested() {
         world::print_logs(dir.path());
         eprintln!("logs and data stay in {}", dir.keep().display());
     }

@@ -10,14 +10,21 @@ use anyhow::{Result, bail};
 
 use crate::{build, paths, setup, shell::run as sh};
 
+/// As on stock distributions: no `bpf` in the list, so LSM programs attach and do nothing.
+const LSM: &str = "lockdown,capability";
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A kernel image to boot in place of Debian's 6.1.
     #[arg(long, value_name = "VMLINUZ")]
     kernel: Option<PathBuf>,
-    /// Value of the kernel's lsm= parameter. Stock distributions leave `bpf` out.
-    #[arg(long, default_value = "lockdown,capability")]
+    /// Value of the kernel's lsm= parameter.
+    #[arg(long, default_value = LSM)]
     lsm: String,
+    /// More kernel parameters. NAME=value that the kernel does not know becomes the agent's environment:
+    /// RUST_LOG=gnomon_agent=debug shows the verifier's whole log.
+    #[arg(long, default_value = "")]
+    append: String,
     /// Take the agent that is in target/release as it is.
     #[arg(long)]
     no_build: bool,
@@ -31,15 +38,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         setup::run()?;
         build::run()?
     };
-    boot(&built, args.kernel.clone(), &args.lsm)
+    boot(&built, args.kernel.clone(), &args.lsm, &args.append)
 }
 
 /// For `test`, which has built already.
 pub(crate) fn run_built(built: &build::Built) -> Result<()> {
-    boot(built, None, "lockdown,capability")
+    boot(built, None, LSM, "")
 }
 
-fn boot(built: &build::Built, kernel: Option<PathBuf>, lsm: &str) -> Result<()> {
+fn boot(built: &build::Built, kernel: Option<PathBuf>, lsm: &str, append: &str) -> Result<()> {
     let kernel = match kernel {
         Some(kernel) => kernel,
         None => kernel::debian()?,
@@ -57,7 +64,7 @@ fn boot(built: &build::Built, kernel: Option<PathBuf>, lsm: &str) -> Result<()> 
     fs::create_dir_all(paths::target().join("vm"))?;
     initramfs::write(&image, &init, &[("gnomon-agent", built.agent.clone())], &["curl", "ip"])?;
     println!("vm: {} with {} MiB of initramfs", kernel.display(), fs::metadata(&image)?.len() >> 20);
-    match qemu::boot(&kernel, &image, lsm)? {
+    match qemu::boot(&kernel, &image, lsm, append)? {
         qemu::Outcome::Success => Ok(()),
         qemu::Outcome::Failure(why) => {
             bail!("virtual machine: {why}; its console is in {}", qemu::log().display())

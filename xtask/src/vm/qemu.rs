@@ -27,10 +27,11 @@ pub(super) fn log() -> PathBuf {
 }
 
 /// Boots and watches the console until the machine reports, panics, ends or takes too long.
-pub(super) fn boot(kernel: &Path, initramfs: &Path, lsm: &str) -> Result<Outcome> {
+pub(super) fn boot(kernel: &Path, initramfs: &Path, lsm: &str, append: &str) -> Result<Outcome> {
     interrupt::install()?;
     // NAME=value parameters that the kernel does not know become the environment of the first process.
-    let parameters = format!("console=ttyS0 quiet lsm={lsm} panic=-1 PATH=/usr/bin GNOMON_BIN_DIR=/usr/bin");
+    let parameters =
+        format!("console=ttyS0 quiet lsm={lsm} panic=-1 PATH=/usr/bin GNOMON_BIN_DIR=/usr/bin {append}");
     let child = Command::new("qemu-system-x86_64")
         // Without KVM: nested virtual machines are not to be had everywhere, and hang on some.
         .args([
