@@ -125,6 +125,26 @@ pub const fn settled(flags: u8, actions: u8) -> u8 {
     f
 }
 
+/// `table[index & (MAX_TRANSITIONS - 1)]`.
+#[cfg(not(target_arch = "bpf"))]
+#[inline(always)]
+fn transition(table: &[u16; MAX_TRANSITIONS], index: usize) -> u16 {
+    table[index & (MAX_TRANSITIONS - 1)]
+}
+
+/// The same, with the mask as the last operation on the index: LLVM otherwise applies it to the parts before it joins
+/// them, and the verifier of 6.1 knows no bound for the result of an OR.
+#[cfg(target_arch = "bpf")]
+#[expect(unsafe_code, reason = "assembly keeps the order, and hides the bound from the compiler")]
+#[inline(always)]
+fn transition(table: &[u16; MAX_TRANSITIONS], mut index: usize) -> u16 {
+    // SAFETY: changes one register, as described; the index is then below the length of the table.
+    unsafe {
+        core::arch::asm!("{0} &= {1}", inout(reg) index, const MAX_TRANSITIONS - 1, options(pure, nomem, nostack));
+        *table.get_unchecked(index)
+    }
+}
+
 impl Automaton {
     /// An automaton in which nothing matches, made on the heap: it is too large for a stack.
     #[cfg(feature = "alloc")]
@@ -144,9 +164,9 @@ impl Automaton {
     /// One byte: the next state. Indices are masked, not trusted: the verifier needs the bound.
     #[inline(always)]
     pub fn step(&self, state: u32, byte: u8) -> u32 {
-        let class = self.classes[byte as usize] as u32;
-        let index = ((state << (self.stride2 & 15)) | class) as usize & (MAX_TRANSITIONS - 1);
-        self.trans[index] as u32
+        let class = self.classes[byte as usize] as usize;
+        let row = (state as usize) << (self.stride2 & 15);
+        transition(&self.trans, row | class) as u32
     }
 
     /// The flags after entering a state.

@@ -2,6 +2,7 @@
 
 use crate::maps::{DATA, EMPTY_SCRATCH, SCRATCH, SCRATCH_BYTES, WAKE_AT, automaton, count, now};
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use core::arch::asm;
 use gnomon_common::{
     matcher::{Automaton, MatchState, flag},
     record::{DATA_CLASSES, Header, MAX_CHUNK, data_flag, kind},
@@ -63,13 +64,10 @@ fn unseen(
     origin: &Origin,
     read: &impl Fn(*mut u8, u64, u32) -> bool,
 ) {
-    let mut n = cursor.left;
-    if n > SCRATCH_BYTES as u32 {
-        n = SCRATCH_BYTES as u32;
-    }
-    if n == 0 {
+    if cursor.left == 0 {
         return;
     }
+    let n = length(cursor.left, SCRATCH_BYTES as u32);
     count(counter::RING_FULL, 1);
     count(counter::RING_FULL_BYTES, n as u64);
     if let (Some(matcher), Some(scratch), Some(a)) = (matcher, scratch(origin.stream), automaton()) {
@@ -94,6 +92,17 @@ fn scratch(stream: u64) -> Option<*mut [u8; SCRATCH_BYTES]> {
     SCRATCH.get_ptr_mut(stream)
 }
 
+/// The smaller of the two; `left` is not 0, `room` is a power of two. The mask changes nothing: it is there for the
+/// verifier, which needs a range that does not start at 0, and before 6.8 learns none from a comparison with 0. The
+/// subtraction is in assembly so that the compiler does not see as much.
+#[inline(always)]
+fn length(left: u32, room: u32) -> u32 {
+    let mut n = u64::from(if left > room { room } else { left });
+    // SAFETY: changes one register, as described.
+    unsafe { asm!("{0} += -1", inout(reg) n, options(pure, nomem, nostack)) };
+    (n as u32 & (room - 1)) + 1
+}
+
 #[inline(always)]
 fn advance(cursor: &mut Cursor, offset: &mut u64, n: u32) {
     cursor.source += n as u64;
@@ -114,15 +123,7 @@ fn sized<const N: usize>(
     let Some(mut entry) = DATA.reserve::<Record<N>>(0) else {
         return false;
     };
-    let mut n = cursor.left;
-    if n > N as u32 {
-        n = N as u32;
-    }
-    if n == 0 {
-        // Never, but the helpers refuse a size that the verifier thinks may be 0.
-        entry.discard(0);
-        return true;
-    }
+    let n = length(cursor.left, N as u32);
     let record = entry.as_mut_ptr();
     let mut urgent = false;
     // SAFETY: `record` is N + header bytes of ring memory that only this program sees until it is submitted.

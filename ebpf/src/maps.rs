@@ -54,7 +54,7 @@ pub static SCRATCH: LruHashMap<u64, [u8; SCRATCH_BYTES]> = LruHashMap::with_max_
 #[map]
 pub static EMPTY_SCRATCH: Array<[u8; SCRATCH_BYTES]> = Array::with_max_entries(1, 0);
 /// Bytes matched at once without the ring.
-pub const SCRATCH_BYTES: usize = 512;
+pub const SCRATCH_BYTES: usize = 256;
 
 /// 1 where `bpf_get_current_pid_tgid` may be called from cgroup_skb (kernel >= 6.10). Set before loading; with 0 the
 /// verifier removes the calls.

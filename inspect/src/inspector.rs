@@ -87,6 +87,15 @@ impl Inspector {
         }
     }
 
+    /// Reports the beginning of an HTTP message that will not be completed, because it was stopped on its way: with
+    /// `truncated` set, from as much of the body as came, or from the headers if they prove it. For a stream that
+    /// merely ended, [`Self::finish`] counts such a message as cut and reports none: nobody acts on half a request.
+    pub fn beginning(&mut self, dir: Direction, out: &mut Vec<Item>) {
+        if let (Side::Http, Some(http)) = (&self.sides[dir.index()], &mut self.http) {
+            http.beginning(dir, &mut self.documents, out);
+        }
+    }
+
     /// Tells that one direction has ended. Reports what only the end completes, and what it cut.
     pub fn finish(&mut self, dir: Direction, out: &mut Vec<Item>) {
         if let Side::Undecided(first) = &mut self.sides[dir.index()] {

@@ -31,6 +31,11 @@ impl MessageBuf {
         self.held.capacity()
     }
 
+    /// What is held of the message so far.
+    pub(crate) fn held(&self) -> &[u8] {
+        &self.held
+    }
+
     pub(crate) fn total(&self) -> u64 {
         self.total
     }

@@ -126,6 +126,32 @@ fn a_head_over_the_cap_is_counted() {
 }
 
 #[test]
+fn a_stopped_request_shows_its_beginning() {
+    let body =
+        r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","arguments":{"m":"xxxx"}}}"#;
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: h:1\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let seen = |bytes: &str| {
+        let mut inspector = Inspector::new(Transport::Http, Limits::default());
+        let mut items = Vec::new();
+        inspector.push(Direction::Request, bytes.as_bytes(), &mut items);
+        inspector.beginning(Direction::Request, &mut items);
+        items
+    };
+    let cut = format!("{head}{}", &body[..body.len() - 6]);
+    let [Item::Message(message)] = &seen(&cut)[..] else { panic!("one message") };
+    assert!(message.truncated);
+    assert_eq!((message.tool.as_deref(), message.host.as_deref()), (Some("echo"), Some("h:1")));
+    assert!(seen(&head).is_empty(), "nothing in these headers proves MCP");
+    let proved = head.replace("\r\n\r\n", "\r\nMcp-Session-Id: s\r\n\r\n");
+    let [Item::Message(message)] = &seen(&proved)[..] else { panic!("one message") };
+    assert_eq!(message.session.as_deref(), Some("s"));
+}
+
+#[test]
 fn a_cut_stream_is_counted_and_gives_no_message() {
     let whole = post(1, 10);
     for end in 1..whole.len() {

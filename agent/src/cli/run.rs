@@ -51,7 +51,6 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
 async fn serve(config: &Config, journal: &Journal, telemetry: Telemetry) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let control = tokio::spawn(control::serve(&config.control.socket, Arc::new(Status(telemetry.clone())))?);
     let (mut host, mut failed) = match HostSide::start(config, journal, &telemetry) {
         Ok((host, failed)) => (Some(host), failed),
         // Nothing is seen without kernel programs, but the fleet should hear of it: the rest of the agent runs.
@@ -66,6 +65,8 @@ async fn serve(config: &Config, journal: &Journal, telemetry: Telemetry) -> anyh
         }
         Err(error) => return Err(error),
     };
+    // Who gets an answer may rely on the policy being in force.
+    let control = tokio::spawn(control::serve(&config.control.socket, Arc::new(Status(telemetry.clone())))?);
     let (stop, stopped) = watch::channel(false);
     let shipper = config.collector.clone().map(|collector| {
         let shipper = Shipper::new(collector, config.spool.dir.clone(), journal.spool().clone(), telemetry);

@@ -159,15 +159,25 @@ impl Kernel {
         let mut source = error.source();
         while let Some(e) = source {
             text.push_str(": ");
-            // The verifier's log is long; its first line says enough here, the whole is at debug level.
             let e_text = e.to_string();
-            text.push_str(e_text.lines().next().unwrap_or_default());
+            text.push_str(&gist(&e_text));
             tracing::debug!(detail = %e_text, "attach");
             source = e.source();
         }
         tracing::warn!(feature, reason = %text, "not available on this host");
         self.lacks.push(text);
     }
+}
+
+/// The verifier's log is long, and says what is wrong at its end; the whole is at debug level.
+fn gist(text: &str) -> String {
+    const END: usize = 5;
+    let lines: Vec<&str> = text.lines().collect();
+    if lines.len() <= END + 1 {
+        return lines.join("; ");
+    }
+    let (first, end) = (lines[0], &lines[lines.len() - END..]);
+    format!("{first} [...] {}", end.join("; "))
 }
 
 /// A program of the object by name and type.

@@ -34,8 +34,8 @@ const SOCKET_ID: usize = 48;
 /// Netlink answers come in pages; the kernel never makes one larger than this.
 const BUFFER: usize = 32 << 10;
 
-/// Ends the socket with this cookie, which process `pid` uses and which is connected to `port`. Bytes that it has
-/// queued are not sent.
+/// Ends the socket with this cookie, which process `pid` uses and which is connected to `port` (0: not known,
+/// which makes the search longer). Bytes that it has queued are not sent.
 pub fn end_socket(pid: u32, cookie: u64, port: u16) -> io::Result<Ending> {
     // Sockets are listed per network namespace, and a thread that enters one does not come back.
     let result = std::thread::scope(|scope| {

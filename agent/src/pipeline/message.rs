@@ -118,10 +118,9 @@ impl Pipeline {
                 tracing::error!(%error, "cannot deny a stream");
             }
         }
-        if let Some(cookie) = flow.cookie
-            && let Some(remote) = self.connections.get(cookie)
-        {
-            self.enforcer.end(flow.tgid, cookie, remote.port(), Duration::ZERO);
+        if let Some(cookie) = flow.cookie {
+            let port = self.connections.get(cookie).map_or(0, |remote| remote.port());
+            self.enforcer.end(flow.tgid, cookie, port, Duration::ZERO);
         }
     }
 

@@ -264,9 +264,8 @@ impl Pipeline {
                 if flow.tgid == 0 { tgid } else { flow.tgid }
             });
         }
-        if let Some(remote) = self.connections.get(cookie) {
-            self.enforcer.end(owner, cookie, remote.port(), GRACE);
-        }
+        let port = self.connections.get(cookie).map_or(0, |remote| remote.port());
+        self.enforcer.end(owner, cookie, port, GRACE);
         let events = self.pending.dropped(stream, owner);
         self.record_confirmed(events, cookie);
     }

@@ -75,9 +75,12 @@ impl Flow {
         self.feed(direction, |order, out| order.push(offset, bytes, out))
     }
 
-    /// The connection ended: what is incomplete will stay so.
+    /// The connection ended: what is incomplete will stay so. Of a denied request, the beginning is shown.
     pub fn finish(&mut self) -> Heard {
         let mut heard = Heard::default();
+        if self.denied && !self.reported {
+            self.inspector.beginning(Direction::Request, &mut heard.items);
+        }
         for direction in [Direction::Request, Direction::Response] {
             let rest = self.feed(direction, |order, out| order.flush(out));
             heard.gap += rest.gap;

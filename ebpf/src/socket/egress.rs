@@ -1,7 +1,11 @@
 //! Segments that leave: plaintext is captured and matched, TLS records are tied to the writes they came from, and a
 //! denied socket sends nothing more.
 
-use super::{records, segment::Segment, socket};
+use super::{
+    records,
+    segment::{Segment, destination},
+    socket,
+};
 use crate::{
     capture::{MAX_PIECES, Origin, piece},
     maps::{SKB_HAS_PID, STEER, control, count, settings},
@@ -97,6 +101,10 @@ fn classify(ctx: &SkBuffContext, s: &mut Socket, cookie: u64, segment: &Segment)
             control(kind::ACCEPT, cookie, 0, s.tgid, 0, Accept { remote: s.remote });
         }
         return Some(());
+    }
+    if s.remote.version == 0 {
+        // Its connect was not seen: it is older than the hooks.
+        s.remote = destination(ctx)?;
     }
     if s.tgid == 0 && SKB_HAS_PID.load() != 0 {
         s.tgid = (bpf_get_current_pid_tgid() >> 32) as u32;

@@ -1,6 +1,7 @@
 //! Where the payload of a TCP segment is.
 
 use aya_ebpf::programs::SkBuffContext;
+use gnomon_common::record::Endpoint;
 
 const TCP: u8 = 6;
 
@@ -12,6 +13,19 @@ pub struct Segment {
     pub at: u32,
     /// Payload bytes, never 0.
     pub len: u32,
+}
+
+/// Where a segment goes.
+#[inline(always)]
+pub fn destination(ctx: &SkBuffContext) -> Option<Endpoint> {
+    let first: u8 = ctx.load(0).ok()?;
+    let (version, network, address) = if first >> 4 == 4 {
+        (4, ((first & 0xf) as u32) << 2, [ctx.load::<u32>(16).ok()?, 0, 0, 0])
+    } else {
+        (6, 40, ctx.load::<[u32; 4]>(24).ok()?)
+    };
+    let port = u16::from_be(ctx.load(network as usize + 2).ok()?);
+    Some(Endpoint { address, port, version, reserved: 0 })
 }
 
 impl Segment {

@@ -175,6 +175,17 @@ impl Body {
         self.sink = Sink::Skip;
     }
 
+    /// Reports what has come of a message that will not be completed.
+    pub(crate) fn beginning(&mut self, documents: &mut Documents, out: &mut Vec<Item>) {
+        if let Sink::Json(buf) = &self.sink {
+            let origin = self.source.origin();
+            let outcome = documents.inspect(&origin, buf.held(), &self.head, true, out);
+            if outcome != Outcome::Mcp && !self.mcp {
+                documents.inspect_headers(&origin, &self.head, buf.total(), out);
+            }
+        }
+    }
+
     /// The stream ends here. Returns the bytes of a message cut by it.
     pub(crate) fn cut(&mut self, documents: &mut Documents, out: &mut Vec<Item>) -> u64 {
         match &mut self.sink {

@@ -133,6 +133,13 @@ impl Http1 {
         }
     }
 
+    /// Reports what has come of a request that will not be completed.
+    pub(crate) fn beginning(&mut self, direction: Direction, documents: &mut Documents, out: &mut Vec<Item>) {
+        if let State::Body(_, body) = &mut self.sides[direction.index()].state {
+            body.beginning(documents, out);
+        }
+    }
+
     /// `missing` bytes were lost. Inside a body of known length that damages one message; otherwise the place of the
     /// next head is unknown.
     pub(crate) fn gap(
