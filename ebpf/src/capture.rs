@@ -175,9 +175,13 @@ fn wakeup(urgent: bool) -> u64 {
     }
 }
 
-/// The loop of `Automaton::run`, written so that the verifier sees its bound.
+/// The loop of `Automaton::run`, written so that the verifier sees its bound: both comparisons have to stay. A compiler
+/// that knew `n <= N` would count down to 0 instead, and before 6.8 the verifier learns nothing from `!= 0`.
 #[inline(always)]
 fn scan<const N: usize>(a: &Automaton, m: &mut MatchState, data: &[u8; N], n: u32) {
+    let mut n = u64::from(n);
+    // SAFETY: changes nothing.
+    unsafe { asm!("{0} += 0", inout(reg) n, options(pure, nomem, nostack)) };
     let mut state = m.state;
     let mut flags = m.flags;
     if m.generation != a.generation {
