@@ -1,11 +1,14 @@
-//! The policy file: read, checked, compiled, and read again when it changes. A file that is wrong changes nothing.
+//! The policy file: read, checked, compiled, and read again when it changes. A file that is wrong changes nothing, also
+//! not over a restart: a copy of the last good one is kept in the state folder.
 
 #![forbid(unsafe_code)]
 
 use gnomon_inspect::dlp::detectors;
 use gnomon_policy::{Compiled, Errors, Policy, compile};
 use std::{
-    fs, io,
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
@@ -37,10 +40,22 @@ pub fn parse(text: &str) -> Result<Policy, Errors> {
     gnomon_policy::parse_with_data_classes(text, &known)
 }
 
+/// Name of the copy of the last good policy, in the state folder.
+const LAST_GOOD: &str = "policy.last-good.yaml";
+
+/// What to start with.
+#[derive(Debug)]
+pub struct First {
+    pub update: Update,
+    /// Why it is the last good policy and not the one in the file.
+    pub error: Option<PolicyError>,
+}
+
 /// Watches one file.
 #[derive(Debug)]
 pub struct PolicySource {
     path: Option<PathBuf>,
+    last_good: PathBuf,
     /// Of the file as last looked at, good or bad.
     seen: Option<(SystemTime, u64)>,
     generation: u32,
@@ -48,25 +63,24 @@ pub struct PolicySource {
 }
 
 impl PolicySource {
-    /// Without a file the built-in policy decides.
-    pub fn new(path: Option<PathBuf>) -> Self {
-        Self { path, seen: None, generation: 0, revision: 0 }
+    /// Without a file the built-in policy decides. The last good policy is kept in `state`.
+    pub fn new(path: Option<PathBuf>, state: &Path) -> Self {
+        Self { path, last_good: state.join(LAST_GOOD), seen: None, generation: 0, revision: 0 }
     }
 
-    /// The policy to start with.
-    pub fn first(&mut self) -> Result<Update, PolicyError> {
-        match self.path.clone() {
-            None => Ok(self.update(Policy::builtin())),
-            Some(path) => {
-                self.seen = stamp(&path);
-                self.read(&path)
-            }
+    /// The policy to start with. An error when the file is wrong and there is no earlier good one.
+    pub fn first(&mut self) -> Result<First, PolicyError> {
+        let Some(path) = self.path.clone() else {
+            return Ok(First { update: self.update(Policy::builtin()), error: None });
+        };
+        let last = fs::read_to_string(&self.last_good).ok().and_then(|text| parse(&text).ok());
+        self.revision = last.as_ref().map_or(0, Policy::revision);
+        self.seen = stamp(&path);
+        match (self.read(&path), last) {
+            (Ok(update), _) => Ok(First { update, error: None }),
+            (Err(error), Some(last)) => Ok(First { update: self.update(last), error: Some(error) }),
+            (Err(error), None) => Err(error),
         }
-    }
-
-    /// The built-in policy, for when the first one is wrong: everything is seen, nothing is stopped.
-    pub fn fallback(&mut self) -> Update {
-        self.update(Policy::builtin())
     }
 
     /// The policy in the file, if that changed since it was last looked at. An error is returned once per change.
@@ -91,7 +105,19 @@ impl PolicySource {
                 in_force: self.revision,
             });
         }
+        if let Err(error) = self.keep(&text) {
+            tracing::warn!(file = %self.last_good.display(), %error, "the policy in force is not kept for a restart");
+        }
         Ok(self.update(policy))
+    }
+
+    /// Whole or not at all: a crash must not leave half a policy.
+    fn keep(&self, text: &str) -> io::Result<()> {
+        let new = self.last_good.with_extension("new");
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&new, &self.last_good)
     }
 
     fn update(&mut self, policy: Policy) -> Update {
@@ -125,8 +151,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("policy.yaml");
         fs::write(&path, document(5)).unwrap();
-        let mut source = PolicySource::new(Some(path.clone()));
-        let first = source.first().unwrap();
+        let mut source = PolicySource::new(Some(path.clone()), dir.path());
+        let first = source.first().unwrap().update;
         assert_eq!(first.policy.revision(), 5);
         assert!(first.compiled.enforce_unsanctioned);
         assert!(source.changed().is_none());
@@ -147,5 +173,26 @@ mod tests {
         let next = source.changed().unwrap().unwrap();
         assert_eq!(next.policy.revision(), 7);
         assert!(next.compiled.automaton.generation > first.compiled.automaton.generation);
+    }
+    #[test]
+    fn a_restart_with_a_wrong_file_goes_on_with_the_last_good_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("policy.yaml");
+        let start = || PolicySource::new(Some(path.clone()), dir.path()).first();
+        assert!(matches!(start(), Err(PolicyError::Read { .. })), "nothing to fall back to");
+        fs::write(&path, "nonsense").unwrap();
+        assert!(matches!(start(), Err(PolicyError::Wrong { .. })));
+
+        fs::write(&path, document(3)).unwrap();
+        assert!(start().unwrap().error.is_none());
+        for wrong in [document(2), "nonsense".to_owned()] {
+            fs::write(&path, wrong).unwrap();
+            let first = start().unwrap();
+            assert!(first.error.is_some());
+            assert_eq!(first.update.policy.revision(), 3);
+            assert!(first.update.compiled.enforce_unsanctioned);
+        }
+        fs::write(dir.path().join(LAST_GOOD), "damaged").unwrap();
+        assert!(start().is_err());
     }
 }

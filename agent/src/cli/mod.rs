@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::ConfigError;
+use crate::policy_source::PolicyError;
 pub use log::init as init_log;
 
 /// Sees MCP traffic on this host, stops what the policy denies, and reports it.
@@ -105,5 +106,5 @@ fn failure(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     eprintln!("gnomon-agent: {error:#}");
-    if error.is::<ConfigError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+    if error.is::<ConfigError>() || error.is::<PolicyError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }

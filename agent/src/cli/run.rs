@@ -106,23 +106,18 @@ impl HostSide {
         journal: &Journal,
         telemetry: &Telemetry,
     ) -> anyhow::Result<(Self, watch::Receiver<bool>)> {
+        // Before anything touches the kernel: a wrong one is an error of the configuration.
+        let mut source = PolicySource::new(config.policy.file.clone(), &config.spool.dir);
+        let first = source.first()?;
+        if let Some(error) = first.error {
+            report(&error, journal);
+        }
         let mut kernel = Kernel::load(&Options { ring_bytes: config.capture.ring_bytes })?;
         kernel.load_probes();
         telemetry.set_level(if kernel.prevents() { "prevent-by-drop" } else { "observe" });
         telemetry.set_lacks(kernel.lacks().to_vec());
         let (maps, rings) = (kernel.take_maps()?, kernel.take_rings()?);
         let can_prevent = kernel.prevents();
-
-        let mut source = PolicySource::new(config.policy.file.clone());
-        // A first policy that is wrong is an error of the configuration; later ones leave the last good one in force.
-        let first = source.first().or_else(|error| {
-            report(&error, journal);
-            if config.policy.file.as_deref().is_some_and(std::path::Path::exists) {
-                Err(error)
-            } else {
-                Ok(source.fallback())
-            }
-        })?;
 
         let probes = Probes::start(kernel.into_programs())?;
         let requests = probes.requests().context("the probing thread ended")?;
@@ -133,7 +128,7 @@ impl HostSide {
             telemetry: telemetry.clone(),
             can_prevent,
         })?;
-        pipeline.install(first)?;
+        pipeline.install(first.update)?;
         pipeline.adopt(connected_processes())?;
 
         let stop = Arc::new(AtomicBool::new(false));
