@@ -62,7 +62,8 @@ pub(crate) fn present() -> Result<Built> {
 fn kernel_object(compiler: &KernelCompiler) -> Result<PathBuf> {
     // The architecture decides how bpf programs find function arguments in the saved registers.
     let arch = format!("--cfg=bpf_target_arch=\"{}\"", env::consts::ARCH);
-    let flags = ["-Cdebuginfo=2", "-Clink-arg=--btf", &arch].join(FLAG_SEPARATOR);
+    // -Dwarnings stands in for clippy, which the compilers for the kernel side do not bring.
+    let flags = ["-Cdebuginfo=2", "-Clink-arg=--btf", "-Dwarnings", &arch].join(FLAG_SEPARATOR);
     // Its own target folder: another compiler works there, and would otherwise take turns invalidating the shared one.
     let target = paths::target().join("bpf");
     sh(compiler

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use gnomon_policy::Policy;
 
-use crate::policy_source::parse;
+use crate::policy_source::{PolicyError, parse};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
@@ -17,6 +17,7 @@ pub(super) enum PolicyCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
+    /// Policy documents
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 }
@@ -47,12 +48,12 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The policy in `file`, or what is wrong with it, one line per error.
+/// The policy in `file`. An error of the configuration otherwise, with exit code 2.
 pub(super) fn load(file: &std::path::Path) -> anyhow::Result<Policy> {
-    parse(&read(file)?).map_err(|errors| {
-        let lines: Vec<String> = errors.iter().map(|e| format!("{}:{e}", file.display())).collect();
-        anyhow::anyhow!("the policy is not valid\n{}", lines.join("\n"))
-    })
+    let path = file.to_owned();
+    let text =
+        std::fs::read_to_string(file).map_err(|source| PolicyError::Read { path: path.clone(), source })?;
+    Ok(parse(&text).map_err(|errors| PolicyError::Wrong { path, errors })?)
 }
 
 fn read(file: &std::path::Path) -> anyhow::Result<String> {

@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 /// The configuration is unreadable or wrong. Ends the program with exit code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("{}: {source}; name a readable TOML file with --config", file.display())]
-    Read { file: PathBuf, source: std::io::Error },
+    #[error("{}: {reason}; name a readable TOML file with --config", file.display())]
+    Read { file: PathBuf, reason: std::io::Error },
     /// `line` and `column` count from 1; columns are characters.
     #[error("{}:{line}:{column}: {message}", file.display())]
     Parse { file: PathBuf, line: usize, column: usize, message: String },

@@ -111,7 +111,7 @@ impl Config {
         match std::fs::read_to_string(file) {
             Ok(text) => Self::parse(file, &text),
             Err(e) if path.is_none() && e.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(source) => Err(ConfigError::Read { file: file.to_owned(), source }),
+            Err(reason) => Err(ConfigError::Read { file: file.to_owned(), reason }),
         }
     }
 

@@ -9,22 +9,22 @@ use std::{
 const BPFFS: &str = "/sys/fs/bpf";
 const TRACEFS: &str = "/sys/kernel/tracing";
 
-/// Mounts bpffs and tracefs where the kernel documentation says they belong, if they are not mounted anywhere.
-pub fn mount_filesystems() -> Result<(), KernelError> {
-    for (fstype, at) in [("bpf", BPFFS), ("tracefs", TRACEFS)] {
+/// Mounts bpffs and tracefs where the kernel documentation says they belong, if they are not mounted anywhere. Returns
+/// what failed, with the feature that is lost.
+pub fn mount_filesystems() -> Vec<(&'static str, KernelError)> {
+    let mut failed = Vec::new();
+    for (fstype, at, feature) in
+        [("bpf", BPFFS, "pinned programs (none in this version)"), ("tracefs", TRACEFS, "process tree")]
+    {
         if mounted(fstype).is_some() {
             continue;
         }
-        rustix::mount::mount("none", at, fstype, rustix::mount::MountFlags::empty(), None).map_err(|e| {
-            KernelError::Mount {
-                what: if fstype == "bpf" { "bpffs" } else { "tracefs" },
-                at,
-                source: e.into(),
-            }
-        })?;
-        tracing::info!(fstype, at, "mounted");
+        match rustix::mount::mount("none", at, fstype, rustix::mount::MountFlags::empty(), None) {
+            Ok(()) => tracing::info!(fstype, at, "mounted"),
+            Err(e) => failed.push((feature, KernelError::Mount { what: fstype, at, source: e.into() })),
+        }
     }
-    Ok(())
+    failed
 }
 
 /// Where a file system of this type is mounted, from `/proc/mounts`.
@@ -83,12 +83,6 @@ pub fn skb_has_pid() -> bool {
 /// Whether the kernel describes its own types.
 pub fn has_btf() -> bool {
     Path::new("/sys/kernel/btf/vmlinux").exists()
-}
-
-/// Lockdown mode in force: `none`, `integrity` or `confidentiality`; None when the kernel has no lockdown.
-pub fn lockdown() -> Option<String> {
-    let text = fs::read_to_string("/sys/kernel/security/lockdown").ok()?;
-    Some(text.split_once('[')?.1.split_once(']')?.0.to_owned())
 }
 
 /// Capabilities (capabilities(7)) by number.

@@ -32,7 +32,7 @@ impl Kernel {
     /// Mounts what is missing, loads, and attaches the cgroup hooks and tracepoints. A hook that this kernel refuses
     /// costs the feature, not the agent: see [`Kernel::lacks`].
     pub fn load(options: &Options) -> Result<Self, KernelError> {
-        host::mount_filesystems()?;
+        let unmounted = host::mount_filesystems();
         let skb_has_pid = u32::from(host::skb_has_pid());
         let child_at = host::tracepoint_offset("sched", "sched_process_fork", "child_pid").unwrap_or(44);
         // Off, the verifier removes the log statements from the programs.
@@ -47,6 +47,9 @@ impl Kernel {
             .override_global("FORK_CHILD_AT", &child_at, true)
             .load(object()?)?;
         let mut kernel = Self { ebpf, lacks: Vec::new(), prevents: false };
+        for (feature, error) in unmounted {
+            kernel.lack(feature, &error);
+        }
         kernel.attach_cgroup();
         kernel.attach_tracepoints();
         Ok(kernel)

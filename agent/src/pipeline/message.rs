@@ -31,8 +31,6 @@ impl Pipeline {
         for item in heard.items {
             match item {
                 Item::Message(message) => self.message(stream, time, heard.position, &message),
-                // What was cut by the end of a stream that the agent itself ended is no loss.
-                Item::Truncated { what: Loss::EndOfStream, .. } => {}
                 Item::Truncated { bytes, .. } => self.telemetry.lose(LossKind::StreamTruncated, 1, bytes),
                 Item::Findings(_) => {}
             }
@@ -166,9 +164,15 @@ impl Pipeline {
         let summary = Summary::of(&flow);
         let time = flow.last;
         for item in &heard.items {
-            if let Item::Message(message) = item {
-                flow.reported = true;
-                self.decide(summary, time, heard.position, message);
+            match item {
+                Item::Message(message) => {
+                    flow.reported = true;
+                    self.decide(summary, time, heard.position, message);
+                }
+                // Cut by a stop of the agent's own making: no loss.
+                Item::Truncated { what: Loss::EndOfStream, .. } if summary.denied => {}
+                Item::Truncated { bytes, .. } => self.telemetry.lose(LossKind::StreamTruncated, 1, *bytes),
+                Item::Findings(_) => {}
             }
         }
         if summary.denied && !flow.reported {
@@ -185,7 +189,7 @@ impl Pipeline {
                 rule: "default.unsanctioned".into(),
                 policy_revision: self.policy.revision(),
                 tier: "kernel".into(),
-                reason: "stopped before a whole message was written".into(),
+                reason: "the kernel's matcher saw MCP to a server that is not sanctioned; no message could be read".into(),
             };
             let enforcement = Enforcement {
                 technique: enforcement::DROP.into(),

@@ -123,7 +123,7 @@ fn shadow_call(story: &Story, world: &mut World) -> Result<Expected> {
         "TypeScript SDK",
         ok,
         &format!(
-            "bytes received by the server = {all} (body {body}); client: {error} after {} ms",
+            "body bytes received by the server = {body} (of the whole connection: {all}); client: {error} after {} ms",
             session.ms
         ),
     );
