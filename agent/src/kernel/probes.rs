@@ -26,11 +26,14 @@ use std::{
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How often the well-known files are looked at again: a package upgrade replaces them.
 const RESCAN: Duration = Duration::from_secs(1);
+/// Retired probes are taken away after so long without a new connection, or when there are more than so many.
+const QUIET: Duration = Duration::from_secs(2);
+const MAX_RETIRED: usize = 32;
 /// Files known not to be TLS libraries; forgotten together when there are more.
 const MAX_CHECKED: usize = 65_536;
 /// Folders of shared libraries and programs that most processes use, probed before any process maps them.
@@ -122,6 +125,16 @@ struct Placer {
     checked: HashSet<FileId>,
     /// Probes on the reads of one process.
     reads: HashMap<u32, Vec<UProbeLink>>,
+    /// Probes of processes that are gone or of no interest, to be taken away when nothing else is to be done: that takes
+    /// the kernel 100 ms for each, and holds up the placing of others.
+    retired: Vec<UProbeLink>,
+}
+
+/// A TLS library that a process maps.
+struct Mapped {
+    file: FileId,
+    /// It is the program itself.
+    is_program: bool,
 }
 
 struct Library {
@@ -140,24 +153,41 @@ impl Library {
 
 impl Placer {
     fn new(programs: Programs) -> Self {
-        Self { programs, files: HashMap::new(), checked: HashSet::new(), reads: HashMap::new() }
+        Self {
+            programs,
+            files: HashMap::new(),
+            checked: HashSet::new(),
+            reads: HashMap::new(),
+            retired: Vec::new(),
+        }
     }
 
     fn serve(&mut self, requests: &Receiver<Request>) {
-        let mut rescan = std::time::Instant::now() + RESCAN;
+        let mut rescan = Instant::now() + RESCAN;
+        let mut busy = Instant::now();
         loop {
-            let wait = rescan.saturating_duration_since(std::time::Instant::now());
+            let now = Instant::now();
+            let retire = !self.retired.is_empty() && (now > busy + QUIET || self.retired.len() > MAX_RETIRED);
+            let wait = if retire { Duration::ZERO } else { rescan.saturating_duration_since(now) };
             match requests.recv_timeout(wait) {
                 Ok(Request::Look(pid)) => {
-                    self.look(pid);
+                    // A program that brings its own TLS library will read through it: its probes are in place before
+                    // its first connection. Others map theirs later.
+                    if self.look(pid).iter().any(|library| library.is_program) {
+                        self.follow(pid);
+                    }
                 }
-                Ok(Request::Follow(pid)) => self.follow(pid),
+                Ok(Request::Follow(pid)) => {
+                    self.follow(pid);
+                    busy = Instant::now();
+                }
                 Ok(Request::Unfollow(pid) | Request::Forget(pid)) => {
-                    self.reads.remove(&pid);
+                    self.retired.extend(self.reads.remove(&pid).unwrap_or_default());
                 }
+                Err(RecvTimeoutError::Timeout) if retire => drop(self.retired.pop()),
                 Err(RecvTimeoutError::Timeout) => {
                     self.well_known();
-                    rescan = std::time::Instant::now() + RESCAN;
+                    rescan = Instant::now() + RESCAN;
                 }
                 // The agent stops; a request may be held by a thread that has not stopped yet.
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -186,9 +216,13 @@ impl Placer {
         }
     }
 
-    /// Probes the TLS libraries that a process maps, and returns their ids.
-    fn look(&mut self, pid: u32) -> Vec<FileId> {
-        mapped(pid).into_iter().filter_map(|path| self.examine(&path)).collect()
+    /// Probes the TLS libraries that a process maps.
+    fn look(&mut self, pid: u32) -> Vec<Mapped> {
+        let exe = PathBuf::from(format!("/proc/{pid}/exe"));
+        mapped(pid)
+            .into_iter()
+            .filter_map(|path| Some(Mapped { file: self.examine(&path)?, is_program: path == exe }))
+            .collect()
     }
 
     fn follow(&mut self, pid: u32) {
@@ -198,7 +232,7 @@ impl Placer {
             return;
         }
         let mut links = Vec::new();
-        for library in libraries.iter().filter_map(|id| self.files.get(id)) {
+        for library in libraries.iter().filter_map(|m| self.files.get(&m.file)) {
             let path = Library::path(&library.file);
             for point in library.points.iter().filter(|p| !p.function.always) {
                 links.extend(place(&mut self.programs, &path, point, UProbeScope::OneProcess(scope)));
