@@ -176,11 +176,26 @@ impl Automaton {
         self.settle[(flags as usize & (flag::COMBINATIONS - 1)) * action::COMBINATIONS + actions]
     }
 
+    /// Starts on a stream that this automaton has not seen: a new one, or one that an older policy judged. What the old
+    /// one called unsanctioned may be sanctioned now; a denial that was carried out is remembered elsewhere. A stream
+    /// that is joined at an HTTP/2 frame (whose length starts with a zero byte) is left to user space, as one that is
+    /// seen from its preface is.
+    #[inline(always)]
+    pub fn join(&self, m: &mut MatchState, first: u8) {
+        if m.generation != self.generation {
+            m.generation = self.generation;
+            m.state = self.start;
+            m.flags &= !flag::UNSANCTIONED;
+            if first == 0 {
+                m.flags |= flag::SANCTIONED;
+            }
+        }
+    }
+
     /// Runs over a piece of a stream; pieces of any size give the same result.
     pub fn run(&self, m: &mut MatchState, bytes: &[u8]) {
-        if m.generation != self.generation {
-            m.state = self.start;
-            m.generation = self.generation;
+        if let Some(&first) = bytes.first() {
+            self.join(m, first);
         }
         for &b in bytes {
             m.state = self.step(m.state, b);

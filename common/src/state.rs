@@ -142,6 +142,8 @@ pub struct Tls {
     pub egress: Cursor,
     /// Used by the capture loop on reads: another thread may read while one writes.
     pub ingress: Cursor,
+    /// First bytes of the first write: a client repeats it whole when the handshake was not done.
+    pub head: u64,
     /// Template for the `PENDING` map, built here to keep it off the stack.
     pub pending: Pending,
 }
@@ -168,7 +170,8 @@ pub struct Pending {
     pub time: u64,
     /// 1: the ciphertext must not leave.
     pub denied: u32,
-    /// 1: two TLS objects wait with the same length; the verdict holds, but neither is tied to a socket by it.
+    /// 0, or how many records are awaited because several TLS objects wait with the same length: the verdict holds for
+    /// all of them, but none is tied to a socket by it.
     pub ambiguous: u32,
 }
 
@@ -229,7 +232,7 @@ const _: () = assert!(
         && size_of::<Cursor>() == 24
         && size_of::<Socket>() == 8 + 16 + 24 + 16 + 24 + 24 + 24
         && size_of::<TlsKey>() == 16
-        && size_of::<Tls>() == 32 + 16 + 24 + 24 + 32
+        && size_of::<Tls>() == 32 + 16 + 24 + 24 + 8 + 32
         && size_of::<Pending>() == 32
         && size_of::<Reading>() == 24
 );

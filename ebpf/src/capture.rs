@@ -9,8 +9,8 @@ use gnomon_common::{
     state::{Cursor, counter},
 };
 
-/// Pieces of at most [`MAX_CHUNK`] bytes that one write is followed for: 1 MiB.
-pub const MAX_PIECES: u32 = 512;
+/// Pieces of at most [`MAX_CHUNK`] bytes that one write is followed for: 128 MiB.
+pub const MAX_PIECES: u32 = 1 << 16;
 
 #[repr(C)]
 struct Record<const N: usize> {
@@ -140,7 +140,7 @@ fn sized<const N: usize>(
             if let Some(a) = automaton() {
                 scan(a, matcher, &(*record).data, n);
             }
-            if matcher.flags & flag::UNSANCTIONED != 0 {
+            if matcher.flags & flag::UNSANCTIONED != 0 && cursor.enforce != 0 {
                 flags |= data_flag::UNSANCTIONED;
             }
             urgent = matcher.flags & flag::MCP != 0;
@@ -182,12 +182,9 @@ fn scan<const N: usize>(a: &Automaton, m: &mut MatchState, data: &[u8; N], n: u3
     let mut n = u64::from(n);
     // SAFETY: changes nothing.
     unsafe { asm!("{0} += 0", inout(reg) n, options(pure, nomem, nostack)) };
+    a.join(m, data[0]);
     let mut state = m.state;
     let mut flags = m.flags;
-    if m.generation != a.generation {
-        state = a.start;
-        m.generation = a.generation;
-    }
     let mut i = 0usize;
     while i < N {
         if i >= n as usize {

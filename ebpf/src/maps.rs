@@ -101,10 +101,12 @@ struct Control<T> {
 
 /// Sends a control record, or counts that it could not.
 #[inline(always)]
-pub fn control<T: 'static>(kind: u16, stream: u64, offset: u64, tgid: u32, tid: u32, payload: T) {
-    if !send(&CONTROL, kind, stream, offset, tgid, tid, payload) {
+pub fn control<T: 'static>(kind: u16, stream: u64, offset: u64, tgid: u32, tid: u32, payload: T) -> bool {
+    let sent = send(&CONTROL, kind, stream, offset, tgid, tid, payload);
+    if !sent {
         count(counter::CONTROL_FULL, 1);
     }
+    sent
 }
 
 /// Tells of an end, in the data ring: behind the data that came before it.

@@ -70,19 +70,20 @@ pub fn process_fork(ctx: TracePointContext) -> u32 {
     if CLIENTS.get_ptr(parent).is_some() {
         let _ = CLIENTS.insert(child, 1, 0);
     }
-    control(kind::FORK, 0, 0, parent, id as u32, Fork { child, reserved: 0 });
+    let _ = control(kind::FORK, 0, 0, parent, id as u32, Fork { child, reserved: 0 });
     0
 }
 
-/// `sched:sched_process_exit`, for the thread that leads its process.
+/// `sched:sched_process_exit`. Told of the thread that leads a client; whether others live on, user space looks up.
 #[tracepoint(category = "sched", name = "sched_process_exit")]
 pub fn process_exit(_ctx: TracePointContext) -> u32 {
     let id = bpf_get_current_pid_tgid();
     let tgid = (id >> 32) as u32;
     if tgid != id as u32 {
-        return 0;
+        // The fork hook cannot tell threads from processes.
+        let _ = CLIENTS.remove(id as u32);
+    } else if CLIENTS.get_ptr(tgid).is_some() {
+        end(kind::EXIT, 0, 0, tgid);
     }
-    let _ = CLIENTS.remove(tgid);
-    end(kind::EXIT, 0, 0, tgid);
     0
 }

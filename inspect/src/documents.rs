@@ -154,6 +154,13 @@ impl Documents {
         true
     }
 
+    /// Searches what has come of a document that the end of the stream cut.
+    pub(crate) fn search_cut(&self, wire: &[u8], out: &mut Vec<Item>) {
+        if self.limits.search_other {
+            self.search_other(json::to_utf8(wire.trim_ascii()).trim_ascii(), out);
+        }
+    }
+
     fn search_other(&self, text: &[u8], out: &mut Vec<Item>) {
         let mut found = Collector::new(self.limits.findings);
         let mut rest = text;

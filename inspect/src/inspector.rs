@@ -1,12 +1,8 @@
 //! One connection, both directions: chooses the framing and feeds it.
 
 use crate::{
-    Direction, Item, Limits, Relevance, Transport,
-    documents::Documents,
-    http1::Http1,
-    lines::Lines,
-    text::Text,
-    transport::{Framing, detect},
+    Direction, Item, Limits, Loss, Relevance, Transport, beginning::Beginning, documents::Documents,
+    http1::Http1, lines::Lines, text::Text, transport::Framing,
 };
 
 /// Follows one connection, both directions; pairs responses with their requests.
@@ -24,12 +20,13 @@ pub struct Inspector {
 #[derive(Debug)]
 enum Side {
     /// First bytes, until they show what follows.
-    Undecided(Vec<u8>),
+    Undecided(Beginning),
     /// In [`Inspector::http`], which needs both directions.
     Http,
     Lines(Lines),
     Text(Text),
-    Opaque,
+    /// Not read. Bytes so far.
+    Opaque(u64),
 }
 
 impl Inspector {
@@ -39,7 +36,7 @@ impl Inspector {
             transport,
             documents: Documents::new(limits),
             http: None,
-            sides: [Side::Undecided(Vec::new()), Side::Undecided(Vec::new())],
+            sides: [Side::Undecided(Beginning::default()), Side::Undecided(Beginning::default())],
             bytes: 0,
         };
         let framing = match transport {
@@ -67,11 +64,19 @@ impl Inspector {
         if missing == 0 {
             return;
         }
+        if let Side::Undecided(first) = &mut self.sides[dir.index()]
+            && first.readable()
+        {
+            let framing = first.end();
+            let first = first.take();
+            self.decide(dir, framing);
+            self.feed(dir, &first, out);
+        }
         match &mut self.sides[dir.index()] {
             Side::Undecided(first) => {
                 let lost = first.len() as u64 + missing;
-                first.clear();
-                self.documents.lost(dir, crate::Loss::Gap, lost, out);
+                first.take();
+                self.documents.lost(dir, Loss::Gap, lost, out);
             }
             Side::Http => {
                 if let Some(http) = &mut self.http {
@@ -81,9 +86,9 @@ impl Inspector {
             Side::Lines(lines) => lines.gap(missing),
             Side::Text(text) => {
                 text.gap(missing, out);
-                self.documents.lost(dir, crate::Loss::Gap, missing, out);
+                self.documents.lost(dir, Loss::Gap, missing, out);
             }
-            Side::Opaque => {}
+            Side::Opaque(bytes) => *bytes += missing,
         }
     }
 
@@ -96,15 +101,25 @@ impl Inspector {
         }
     }
 
-    /// Tells that one direction has ended. Reports what only the end completes, and what it cut.
+    /// Tells that one direction has ended. Reports what only the end completes, what it cut, and the bytes of HTTP/2
+    /// if it was that. A request that is cut gives no message, but the data found in it
+    /// ([`Item::Findings`], with [`Limits::search_other`]).
     pub fn finish(&mut self, dir: Direction, out: &mut Vec<Item>) {
+        let http2 = self.is_http2();
         if let Side::Undecided(first) = &mut self.sides[dir.index()] {
-            let first = std::mem::take(first);
-            self.decide(dir, Framing::Text);
+            let framing = if http2 { Framing::Opaque } else { first.end() };
+            let first = first.take();
+            self.decide(dir, framing);
             self.feed(dir, &first, out);
         }
         match &mut self.sides[dir.index()] {
-            Side::Undecided(_) | Side::Opaque => {}
+            Side::Undecided(_) => {}
+            Side::Opaque(bytes) => {
+                let bytes = std::mem::take(bytes);
+                if http2 {
+                    self.documents.lost(dir, Loss::Http2, bytes, out);
+                }
+            }
             Side::Http => {
                 if let Some(http) = &mut self.http {
                     http.finish(dir, &mut self.documents, out);
@@ -122,10 +137,10 @@ impl Inspector {
     #[must_use]
     pub fn buffered(&self) -> usize {
         let side = |side: &Side| match side {
-            Side::Undecided(first) => first.capacity(),
+            Side::Undecided(first) => first.buffered(),
             Side::Lines(lines) => lines.buffered(),
             Side::Text(text) => text.buffered(),
-            Side::Http | Side::Opaque => 0,
+            Side::Http | Side::Opaque(_) => 0,
         };
         self.sides.iter().map(side).sum::<usize>()
             + self.http.as_ref().map_or(0, |http| http.buffered())
@@ -146,11 +161,12 @@ impl Inspector {
     }
 
     fn feed(&mut self, dir: Direction, bytes: &[u8], out: &mut Vec<Item>) {
+        let http2 = self.is_http2();
         match &mut self.sides[dir.index()] {
             Side::Undecided(first) => {
-                first.extend_from_slice(bytes);
-                let Some(framing) = detect(first) else { return };
-                let first = std::mem::take(first);
+                let decided = first.push(bytes);
+                let Some(framing) = (if http2 { Some(Framing::Opaque) } else { decided }) else { return };
+                let first = first.take();
                 self.decide(dir, framing);
                 self.feed(dir, &first, out);
             }
@@ -161,8 +177,16 @@ impl Inspector {
             }
             Side::Lines(lines) => lines.push(bytes, &mut self.documents, out),
             Side::Text(text) => text.push(bytes, out),
-            Side::Opaque => self.documents.other(),
+            Side::Opaque(total) => {
+                *total += bytes.len() as u64;
+                self.documents.other();
+            }
         }
+    }
+
+    /// Whether the client has sent the preface of HTTP/2: what the server sends is not HTTP/1 either.
+    fn is_http2(&self) -> bool {
+        self.http.as_ref().is_some_and(|http| http.http2())
     }
 
     /// Each direction decides for itself: a server may print a banner before it speaks JSON, and a client need not
@@ -178,9 +202,9 @@ impl Inspector {
                 Side::Lines(Lines::new(dir, limits.message_bytes, self.transport == Transport::Auto))
             }
             // Not asked for, only found: other content like any other.
-            Framing::Text if self.transport == Transport::Auto && !limits.search_other => Side::Opaque,
+            Framing::Text if self.transport == Transport::Auto && !limits.search_other => Side::Opaque(0),
             Framing::Text => Side::Text(Text::new(limits.findings)),
-            Framing::Opaque => Side::Opaque,
+            Framing::Opaque => Side::Opaque(0),
         };
     }
 }

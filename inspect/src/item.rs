@@ -9,7 +9,8 @@ use crate::{Direction, Finding, Message};
 pub enum Item {
     /// One JSON-RPC message recognised as MCP.
     Message(Box<Message>),
-    /// Data found in content that is not MCP (a text, a REST body, a line that is no message).
+    /// Data found in content that is not MCP (a text, a REST body, a line that is no message), or in a body cut by the
+    /// end of the stream.
     Findings(Vec<Finding>),
     /// Bytes that could not be inspected. Reported once per occasion, so the sum over `bytes` is the loss.
     Truncated {
@@ -34,8 +35,10 @@ pub enum Loss {
     Framing,
     /// A message damaged by bytes the caller reported lost.
     Gap,
-    /// A message cut by the end of the stream.
+    /// A message cut by the end of the stream. Data in what came of an HTTP body was still searched for.
     EndOfStream,
+    /// HTTP/2, from its connection preface (RFC 9113 section 3.4) on. This crate reads HTTP/1 only.
+    Http2,
 }
 
 /// What a connection has turned out to be so far; the caller uses it to stop capturing.

@@ -16,10 +16,11 @@
 //! assert_eq!(message.tool.as_deref(), Some("echo"));
 //! ```
 //!
-//! The way of a byte: `transport` decides the framing; `http1`, `sse` and `lines` cut it into JSON documents; `json`
+//! The way of a byte: `transport` and `beginning` decide the framing; `http1`, `sse` and `lines` cut it into JSON documents; `json`
 //! and `rpc` read the JSON-RPC envelope; `mcp` weighs the signals and pairs responses; `dlp` looks for data.
 #![forbid(unsafe_code)]
 
+mod beginning;
 pub mod dlp;
 mod documents;
 mod http1;

@@ -1,6 +1,7 @@
 //! One MCP message.
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde_json::value::RawValue;
 
 use crate::{Direction, Finding, Transport};
 
@@ -92,7 +93,8 @@ pub enum Kind {
     Notification,
 }
 
-/// A JSON-RPC id: its JSON text in canonical form (`1`, `"a"`, `null`).
+/// A JSON-RPC id: its JSON text (`1`, `"a"`, `null`), a number with the digits of the wire. Only a whole number below
+/// 2^53 of another spelling (`1.0`, `1e0`) is rewritten, to that of its response.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Id(pub(crate) String);
 
@@ -106,6 +108,12 @@ impl Id {
 
 impl Serialize for Id {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Through a `Value` a number would lose digits.
+        if self.0.starts_with(|c: char| c == '-' || c.is_ascii_digit())
+            && let Ok(number) = RawValue::from_string(self.0.clone())
+        {
+            return number.serialize(serializer);
+        }
         match serde_json::from_str::<serde_json::Value>(&self.0) {
             Ok(value) => value.serialize(serializer),
             Err(_) => serializer.serialize_str(&self.0),

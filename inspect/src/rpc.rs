@@ -165,6 +165,26 @@ mod tests {
     }
 
     #[test]
+    fn ids_keep_their_digits() {
+        for (id, json) in [
+            ("123456789012345678901234", "123456789012345678901234"),
+            ("9007199254740993", "9007199254740993"),
+            ("1.50", "1.50"),
+            ("-7", "-7"),
+            ("1e400", "1e400"),
+            ("1.0", "1"),
+            ("1e0", "1"),
+            (r#""\u0061\/\n""#, r#""a/\n""#),
+            ("[1,\n2]", "[1,2]"),
+            ("0x1", r#""0x1""#),
+        ] {
+            let text = format!(r#"{{"jsonrpc":"2.0","method":"x","id":{id}}}"#);
+            let id = parse(&text).unwrap().id.unwrap();
+            assert_eq!(serde_json::to_string(&id).unwrap(), json);
+        }
+    }
+
+    #[test]
     fn reads_the_beginning_of_a_cut_message() {
         let text = br#"{"method":"tools/call","params":{"name":"echo","arguments":{"a":"lon"#;
         let Parsed::Rpc(rpc) = Rpc::parse(text, true) else { panic!() };

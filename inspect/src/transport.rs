@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
-    /// Decide from the first bytes: an HTTP/1 start line, JSON lines, or text.
+    /// Decide from the first bytes: an HTTP start line, JSON lines (a banner may come before them), or text.
     #[default]
     Auto,
-    /// HTTP/1.1 carrying JSON bodies and event streams.
+    /// HTTP/1.1 carrying JSON bodies and event streams. HTTP/2 is not read; its bytes are counted.
     Http,
     /// One JSON-RPC message per line (pipes, socket pairs).
     Stdio,
@@ -50,7 +50,7 @@ pub(crate) enum Framing {
     Http,
     Lines,
     Text,
-    /// Bytes this crate does not read: HTTP/2, TLS, other binary protocols.
+    /// Bytes this crate does not read: TLS, other binary protocols.
     Opaque,
 }
 
@@ -59,8 +59,8 @@ const START_LINE: usize = 8 << 10;
 const METHODS: [&[u8]; 9] =
     [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"TRACE ", b"CONNECT "];
 
-/// Decides from all bytes seen so far; `None` asks for more. Monotone: more bytes never change a decision, so the
-/// pieces in which the bytes came do not matter.
+/// Decides from all bytes seen so far, by their first line; `None` asks for more. Monotone: more bytes never change a
+/// decision, so the pieces in which the bytes came do not matter.
 pub(crate) fn detect(bytes: &[u8]) -> Option<Framing> {
     let bytes = match bytes {
         [0xef, 0xbb, 0xbf, rest @ ..] => rest,
@@ -82,7 +82,7 @@ pub(crate) fn detect(bytes: &[u8]) -> Option<Framing> {
         return decided.then_some(Framing::Http);
     }
     if let Some(decided) = after_prefix(bytes, b"PRI * HTTP/2.0\r\n") {
-        return decided.then_some(Framing::Opaque);
+        return decided.then_some(Framing::Http);
     }
     let Some(complete) = METHODS.iter().find_map(|m| after_prefix(bytes, m)) else {
         return Some(Framing::Text);
@@ -122,7 +122,7 @@ mod tests {
             (b"  {\"jsonrpc\"", Some(Framing::Lines)),
             (b"\xef\xbb\xbf[", Some(Framing::Lines)),
             (b"Content-Length: 12\r\n\r\n{}", Some(Framing::Text)),
-            (b"PRI * HTTP/2.0\r\n\r\nSM", Some(Framing::Opaque)),
+            (b"PRI * HTTP/2.0\r\n\r\nSM", Some(Framing::Http)),
             (b"\x16\x03\x01", Some(Framing::Opaque)),
             (b"", None),
         ] {

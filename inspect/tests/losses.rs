@@ -212,3 +212,77 @@ fn long_texts_are_searched_in_blocks() {
     let wanted: Vec<u64> = text.match_indices("AKIA").map(|(at, _)| at as u64).collect();
     assert_eq!(starts, wanted);
 }
+
+#[test]
+fn data_in_a_cut_body_is_reported() {
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":{"k":"AKIAIOSFODNN7EXAMPLE","more":""#;
+    let post = |kind: &str| {
+        format!("POST /mcp HTTP/1.1\r\nHost: h\r\nContent-Type: {kind}\r\nContent-Length: 9999\r\n\r\n{body}")
+    };
+    let cut = |limits: Limits, bytes: &str| {
+        let mut feed = Feed::new(Transport::Http, limits);
+        feed.push(bytes);
+        let (ids, losses) = feed.finish();
+        assert_eq!(ids, Vec::<String>::new(), "nobody acts on half a request");
+        assert_eq!(losses, [(Loss::EndOfStream, body.len() as u64)]);
+        support::findings(&feed.out).iter().map(|f| f.detector).collect::<Vec<_>>()
+    };
+    for kind in ["application/json", "application/x-www-form-urlencoded"] {
+        assert_eq!(cut(Limits::default(), &post(kind)), ["aws_access_key_id"], "{kind}");
+    }
+    let quiet = Limits { search_other: false, ..Limits::default() };
+    assert_eq!(cut(quiet, &post("application/json")), <[&str; 0]>::default());
+
+    let media = post("image/png");
+    let mut feed = Feed::new(Transport::Http, Limits::default());
+    feed.push(&media);
+    assert_eq!(feed.finish(), (vec![], vec![]));
+    assert!(feed.out.is_empty(), "media is not read");
+}
+
+#[test]
+fn data_that_a_beginning_has_shown_is_not_reported_again() {
+    let mut feed = Feed::new(Transport::Http, Limits::default());
+    feed.push(&post(1, 20).replace(&"x".repeat(20), "AKIAIOSFODNN7EXAMPLE").replace("}}", "}"));
+    feed.inspector.beginning(Direction::Request, &mut feed.out);
+    assert_eq!(messages(&feed.out)[0].findings.len(), 1);
+    feed.finish();
+    assert!(support::findings(&feed.out).is_empty());
+}
+
+#[test]
+fn http2_is_counted_on_both_sides() {
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let settings = b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64\0\0\0\x04\x01\0\0\0\0";
+    let (request, response) = ((Direction::Request, &preface[..]), (Direction::Response, &settings[..]));
+    for transport in [Transport::Auto, Transport::Http] {
+        // A server need not wait for the client.
+        for steps in [[request, response], [response, request]] {
+            for piece in [1, 5, usize::MAX] {
+                let steps = steps.map(|(dir, bytes)| (dir, bytes.to_vec()));
+                let lost = |direction, bytes| Item::Truncated { direction, what: Loss::Http2, bytes };
+                assert_eq!(
+                    support::feed(transport, &steps, piece),
+                    [lost(Direction::Request, 33), lost(Direction::Response, 24)],
+                    "{transport:?} {steps:?} in pieces of {piece}"
+                );
+            }
+        }
+    }
+    assert_eq!(serde_json::to_value(Loss::Http2).unwrap(), "http2");
+
+    let mut feed = Feed::new(Transport::Auto, Limits::default());
+    feed.push("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").gap(100).push("x");
+    assert_eq!(feed.finish(), (vec![], vec![(Loss::Http2, 125)]));
+    let mut feed = Feed::new(Transport::Auto, Limits::default());
+    feed.push("\x16\x03\x01");
+    assert_eq!(feed.finish(), (vec![], vec![]), "not HTTP/2");
+}
+
+#[test]
+fn a_gap_after_a_banner_costs_neither_data_nor_what_follows() {
+    let mut feed = Feed::new(Transport::Auto, Limits::default());
+    feed.push("key AKIAIOSFODNN7EXAMPLE\n").gap(5).push("more");
+    assert_eq!(feed.finish(), (vec![], vec![(Loss::Gap, 5)]));
+    assert_eq!(support::findings(&feed.out).len(), 1);
+}

@@ -36,6 +36,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     if let Err(error) = host::drop_privileges() {
         tracing::warn!(%error, "privileges not reduced");
     }
+    host::raise_file_limit();
     let telemetry = Telemetry::new();
     let journal = Journal::open(&config, telemetry.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -151,11 +152,11 @@ impl HostSide {
             Some(Err(_)) => Err(anyhow::anyhow!("the pipeline panicked")),
             None => Ok(()),
         };
+        // Takes every program out of the kernel.
+        drop(self.probes.take());
         if let Some(thread) = self.policy.take() {
             let _ = thread.join();
         }
-        // Last: takes every program out of the kernel.
-        drop(self.probes.take());
         outcome
     }
 }

@@ -120,6 +120,16 @@ pub fn drop_privileges() -> io::Result<()> {
     Ok(())
 }
 
+/// Allows as many descriptors as the host permits: each probe is one, and the usual 1,024 are few on a host with
+/// containers.
+pub fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "the limit of open files stays");
+    }
+}
+
 /// Effective capabilities of this process, as the bit mask of `/proc/self/status`.
 pub fn effective_capabilities() -> io::Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;

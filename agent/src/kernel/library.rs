@@ -17,11 +17,16 @@ pub(super) struct FileId {
     pub size: u64,
 }
 
+/// `OVERLAYFS_SUPER_MAGIC` of statfs(2).
+const OVERLAYFS: u64 = 0x794c_7630;
+
 impl FileId {
     pub(super) fn of(file: &File) -> io::Result<Self> {
         let m = file.metadata()?;
+        // Each mount of an overlay has a device of its own, but a probe goes to the file below, once for all of them.
+        let overlay = rustix::fs::fstatfs(file).is_ok_and(|s| s.f_type as u64 == OVERLAYFS);
         Ok(Self {
-            device: m.dev(),
+            device: if overlay { 0 } else { m.dev() },
             inode: m.ino(),
             modified: m.mtime() ^ m.mtime_nsec().rotate_left(32),
             size: m.size(),
@@ -91,6 +96,7 @@ pub(super) fn points(file: File) -> io::Result<Vec<Point>> {
         return Ok(Vec::new());
     }
     let mut points: Vec<Point> = Vec::new();
+    let mut ex = None;
     for symbol in elf.dynamic_symbols() {
         if symbol.is_undefined() || symbol.size() == 0 && symbol.address() == 0 {
             continue;
@@ -106,6 +112,16 @@ pub(super) fn points(file: File) -> io::Result<Vec<Point>> {
             continue;
         };
         points.push(Point { function, entry, site: entry + site::entry_site(&code, function.arguments) });
+        if function.symbol == "SSL_write_ex" {
+            ex = Some(code);
+        }
+    }
+    // Since OpenSSL 3.3 one is a call of the other, and both probes would see the same write.
+    let start = |symbol| points.iter().find(|p| p.function.symbol == symbol).map(|p| p.entry);
+    if let (Some(code), Some(ex), Some(ex2)) = (ex, start("SSL_write_ex"), start("SSL_write_ex2"))
+        && site::branches_to(&code, ex, ex2)
+    {
+        points.retain(|p| p.function.symbol != "SSL_write_ex");
     }
     // Without a write there is nothing to follow: a program that only links against the library exports none of these.
     if !points.iter().any(|p| p.function.entry == "tls_write") {

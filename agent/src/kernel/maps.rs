@@ -61,6 +61,17 @@ impl Maps {
         })
     }
 
+    /// No new denials; sockets that are denied stay so.
+    pub fn stand_down(&mut self) -> Result<(), KernelError> {
+        self.write_settings(Settings { enforce_unsanctioned: 0, ..self.current })
+    }
+
+    /// A process is gone.
+    pub fn remove_client(&mut self, tgid: u32) {
+        // It may have made room for another already.
+        let _ = self.clients.remove(&tgid);
+    }
+
     /// Captures this process too, for measurements.
     pub(super) fn capture_self(&mut self) -> Result<(), KernelError> {
         self.write_settings(Settings { agent_tgid: 0, ..self.current })

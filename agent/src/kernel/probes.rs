@@ -167,6 +167,10 @@ impl Placer {
         let mut busy = Instant::now();
         loop {
             let now = Instant::now();
+            if now >= rescan {
+                self.well_known();
+                rescan = now + RESCAN;
+            }
             let retire = !self.retired.is_empty() && (now > busy + QUIET || self.retired.len() > MAX_RETIRED);
             let wait = if retire { Duration::ZERO } else { rescan.saturating_duration_since(now) };
             match requests.recv_timeout(wait) {
@@ -185,10 +189,7 @@ impl Placer {
                     self.retired.extend(self.reads.remove(&pid).unwrap_or_default());
                 }
                 Err(RecvTimeoutError::Timeout) if retire => drop(self.retired.pop()),
-                Err(RecvTimeoutError::Timeout) => {
-                    self.well_known();
-                    rescan = Instant::now() + RESCAN;
-                }
+                Err(RecvTimeoutError::Timeout) => {}
                 // The agent stops; a request may be held by a thread that has not stopped yet.
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -226,11 +227,11 @@ impl Placer {
     }
 
     fn follow(&mut self, pid: u32) {
-        let libraries = self.look(pid);
         let Some(scope) = NonZeroU32::new(pid) else { return };
         if self.reads.contains_key(&pid) {
             return;
         }
+        let libraries = self.look(pid);
         let mut links = Vec::new();
         for library in libraries.iter().filter_map(|m| self.files.get(&m.file)) {
             let path = Library::path(&library.file);

@@ -43,6 +43,15 @@ pub(super) fn entry_site(code: &[u8], arguments: usize) -> u64 {
     0
 }
 
+/// Whether the beginning of a function at `entry` calls or jumps to `target`.
+pub(super) fn branches_to(code: &[u8], entry: u64, target: u64) -> bool {
+    let code = &code[..code.len().min(WINDOW)];
+    Decoder::with_ip(64, code, entry, DecoderOptions::NONE)
+        .into_iter()
+        .take_while(|i| !i.is_invalid() && i.flow_control() != iced_x86::FlowControl::Return)
+        .any(|i| (i.is_jmp_short_or_near() || i.is_call_near()) && i.near_branch_target() == target)
+}
+
 fn writes(access: OpAccess) -> bool {
     matches!(access, OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite)
 }
@@ -66,6 +75,15 @@ mod tests {
     #[track_caller]
     fn check(code: &[u8], arguments: usize, expected: u64) {
         assert_eq!(entry_site(code, arguments), expected, "{code:02x?}");
+    }
+
+    #[test]
+    fn wrappers_are_seen() {
+        // mov r8,rcx; xor ecx,ecx; jmp +0x20
+        let code = b"\x49\x89\xc8\x31\xc9\xeb\x20";
+        assert!(branches_to(code, 0x1000, 0x1027));
+        assert!(!branches_to(code, 0x1000, 0x1028));
+        assert!(!branches_to(b"\xc3\xeb\x20", 0, 0x23), "behind the return");
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Pipeline {
     fn message(&mut self, stream: u64, time: u64, position: u64, message: &Message) {
         let Some(flow) = self.flows.get_mut(stream) else { return };
         let summary = Summary::of(flow);
-        flow.reported = true;
+        flow.reported |= summary.stops(message, position);
         self.decide(summary, time, position, message);
     }
 
@@ -60,7 +60,7 @@ impl Pipeline {
             data_classes: &classes,
         });
         let subject = Subject { process, address, tls: flow.tls, time: time + self.clock_offset };
-        let stopped_by_kernel = flow.denied && message.direction == Direction::Request;
+        let stopped_by_kernel = flow.stops(message, position);
         let mut event = event::of_message(message, subject, &decision, self.policy.revision());
         if stopped_by_kernel {
             if let Some(d) = event.decision.as_mut() {
@@ -80,7 +80,7 @@ impl Pipeline {
                 outcome: enforcement::STOPPED.into(),
                 body_bytes_left: left,
             });
-            if flow.carried_out {
+            if flow.carried_out || self.pending.was_untied(flow.tgid) {
                 self.journal.record(event);
             } else {
                 self.wait(Word::Dropped, &flow, event);
@@ -166,7 +166,7 @@ impl Pipeline {
         for item in &heard.items {
             match item {
                 Item::Message(message) => {
-                    flow.reported = true;
+                    flow.reported |= summary.stops(message, heard.position);
                     self.decide(summary, time, heard.position, message);
                 }
                 // Cut by a stop of the agent's own making: no loss.
@@ -193,7 +193,7 @@ impl Pipeline {
             };
             let enforcement = Enforcement {
                 technique: enforcement::DROP.into(),
-                outcome: enforcement::STOPPED.into(),
+                outcome: if summary.carried_out { enforcement::STOPPED } else { enforcement::FAILED }.into(),
                 body_bytes_left: 0,
             };
             self.journal.record(event::of_unread(subject, decision, enforcement));
@@ -216,6 +216,14 @@ struct Summary {
 }
 
 impl Summary {
+    /// Whether a message that ends at `position` is one that the kernel stopped. One that had left before, on the same
+    /// stream, is not.
+    fn stops(&self, message: &Message, position: u64) -> bool {
+        self.denied
+            && message.direction == Direction::Request
+            && self.stopped_at.is_none_or(|at| at < position)
+    }
+
     fn of(flow: &Flow) -> Self {
         Self {
             stream: flow.stream,

@@ -22,7 +22,7 @@ use crate::{
 };
 use connections::Connections;
 use gnomon_common::{
-    record::{Dropped, TLS_STREAM, data_flag, kind},
+    record::{Dropped, Header, TLS_STREAM, data_flag, kind},
     state::{carries, counter},
 };
 use gnomon_inspect::Direction;
@@ -55,8 +55,6 @@ pub struct Pipeline {
     journal: Journal,
     telemetry: Telemetry,
     policy: Arc<Policy>,
-    /// The kernel drops what the matcher calls unsanctioned.
-    kernel_enforces: bool,
     can_prevent: bool,
     flows: FlowTable,
     processes: Processes,
@@ -89,7 +87,6 @@ impl Pipeline {
             journal: parts.journal,
             telemetry: parts.telemetry,
             policy: Arc::new(Policy::builtin()),
-            kernel_enforces: false,
             can_prevent: parts.can_prevent,
             flows: FlowTable::default(),
             processes: Processes::default(),
@@ -105,7 +102,6 @@ impl Pipeline {
     pub fn install(&mut self, update: Update) -> Result<(), KernelError> {
         let enforce = update.compiled.enforce_unsanctioned && self.can_prevent;
         self.maps.install(&update.compiled.automaton, enforce)?;
-        self.kernel_enforces = enforce;
         self.telemetry.set_policy_revision(update.policy.revision());
         tracing::info!(
             revision = update.policy.revision(),
@@ -149,6 +145,9 @@ impl Pipeline {
                 self.clock_offset = clock_offset();
             }
         }
+        // What is denied from here on would find nobody to end its socket, and leave when the hooks are gone.
+        self.maps.stand_down()?;
+        std::thread::sleep(GRACE);
         while rings.drain(BUDGET, |record| self.handle(record)) == BUDGET {}
         for flow in self.flows.drain_if(|_| true) {
             self.ended(flow);
@@ -173,13 +172,17 @@ impl Pipeline {
             }
             kind::BOUND => {
                 if let Some(b) = record.bound() {
-                    self.with_flow(header.stream, header.tgid, |flow| flow.cookie = Some(b.cookie));
+                    self.with_flow(header.stream, header.tgid, |flow| {
+                        flow.last = flow.last.max(header.time);
+                        flow.cookie = Some(b.cookie);
+                    });
                     let events = self.pending.bound(header.stream);
                     self.record_confirmed(events, b.cookie);
                 }
             }
             kind::DENIED => {
                 self.with_flow(header.stream, header.tgid, |flow| {
+                    flow.last = flow.last.max(header.time);
                     flow.denied = true;
                     flow.stopped_at.get_or_insert(header.offset);
                 });
@@ -187,7 +190,7 @@ impl Pipeline {
             kind::DROPPED => {
                 if let Some(d) = record.dropped() {
                     self.connections.insert(d.cookie, &d.remote);
-                    self.dropped(header.stream, header.tgid, header.offset, &d);
+                    self.dropped(header, &d);
                 }
             }
             kind::CLOSED => {
@@ -208,6 +211,10 @@ impl Pipeline {
                 }
             }
             kind::EXIT => {
+                if lives_on(header.tgid) {
+                    return;
+                }
+                self.maps.remove_client(header.tgid);
                 self.reads.forget(header.tgid);
                 self.request(ProbeRequest::Forget(header.tgid));
                 for flow in self.flows.drain_if(|f| f.tgid == header.tgid && f.tls()) {
@@ -223,14 +230,14 @@ impl Pipeline {
         let header = record.header;
         let egress = header.flags & data_flag::EGRESS != 0;
         let direction = if egress { Direction::Request } else { Direction::Response };
-        let denied = header.flags & data_flag::UNSANCTIONED != 0 && self.kernel_enforces;
+        let denied = header.flags & data_flag::UNSANCTIONED != 0;
         let heard = self.with_flow(header.stream, header.tgid, |flow| {
             flow.last = header.time;
             flow.denied |= denied;
             if flow.tgid == 0 {
                 flow.tgid = header.tgid;
             }
-            flow.push(direction, header.offset, record.payload)
+            flow.push(direction, header.offset, record.payload, header.time)
         });
         self.heard(header.stream, header.time, heard);
         self.judge_relevance(header.stream);
@@ -248,12 +255,17 @@ impl Pipeline {
 
     /// The kernel dropped the first segment of a denied socket. Told before the data that it answers, as the control
     /// ring goes first: the flow may be new.
-    fn dropped(&mut self, stream: u64, tgid: u32, offset: u64, dropped: &Dropped) {
+    fn dropped(&mut self, header: Header, dropped: &Dropped) {
+        let Header { stream, tgid, offset, time, .. } = header;
         let cookie = dropped.cookie;
         let mut owner = tgid;
-        // A TLS socket that is not tied to a stream has no flow of its own.
+        // A TLS socket that is not tied to a stream has no flow of its own: what it carried is known by its process.
+        if stream == cookie && u32::from(carries::PLAINTEXT) != dropped.carries {
+            self.pending.untied(tgid);
+        }
         if stream != cookie || u32::from(carries::PLAINTEXT) == dropped.carries {
             owner = self.with_flow(stream, tgid, |flow| {
+                flow.last = flow.last.max(time);
                 flow.denied = true;
                 flow.carried_out = true;
                 flow.cookie = Some(cookie);
@@ -311,6 +323,11 @@ impl Pipeline {
         }
         self.counted = now;
     }
+}
+
+/// Whether a process goes on although the thread that led it has ended.
+fn lives_on(tgid: u32) -> bool {
+    std::fs::read_dir(format!("/proc/{tgid}/task")).is_ok_and(|tasks| tasks.count() > 1)
 }
 
 fn clock_offset() -> u64 {

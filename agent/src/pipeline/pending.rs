@@ -34,19 +34,37 @@ pub(super) struct Waiting {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Pending(Vec<Waiting>);
+pub(super) struct Pending {
+    waiting: Vec<Waiting>,
+    /// Processes of which a TLS socket was dropped that is not tied to a stream, and when: the word may come before the
+    /// event that waits for it.
+    untied: Vec<(u32, Instant)>,
+}
 
 impl Pending {
+    /// A segment was dropped on a TLS socket that is not tied to a stream.
+    pub(super) fn untied(&mut self, tgid: u32) {
+        self.untied.retain(|(_, at)| at.elapsed() < Word::Dropped.patience());
+        if self.untied.len() < MAX {
+            self.untied.push((tgid, Instant::now()));
+        }
+    }
+
+    /// Whether that was so for this process a moment ago.
+    pub(super) fn was_untied(&self, tgid: u32) -> bool {
+        self.untied.iter().any(|(t, at)| *t == tgid && at.elapsed() < Word::Dropped.patience())
+    }
+
     /// Returns the oldest when there are too many.
     pub(super) fn add(&mut self, word: Word, stream: u64, tgid: u32, event: Event) -> Option<Waiting> {
-        let oldest = (self.0.len() >= MAX).then(|| self.0.remove(0));
-        self.0.push(Waiting { stream, tgid, word, event, until: Instant::now() + word.patience() });
+        let oldest = (self.waiting.len() >= MAX).then(|| self.waiting.remove(0));
+        self.waiting.push(Waiting { stream, tgid, word, event, until: Instant::now() + word.patience() });
         oldest
     }
 
     /// How long until the first is given up.
     pub(super) fn wait(&self) -> Option<Duration> {
-        let first = self.0.iter().map(|w| w.until).min()?;
+        let first = self.waiting.iter().map(|w| w.until).min()?;
         Some(first.saturating_duration_since(Instant::now()))
     }
 
@@ -77,7 +95,7 @@ impl Pending {
     }
 
     fn take(&mut self, which: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
-        self.0.extract_if(.., |w| which(w)).collect()
+        self.waiting.extract_if(.., |w| which(w)).collect()
     }
 }
 

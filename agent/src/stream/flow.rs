@@ -71,8 +71,8 @@ impl Flow {
     }
 
     /// Takes a record's bytes.
-    pub fn push(&mut self, direction: Direction, offset: u64, bytes: &[u8]) -> Heard {
-        self.feed(direction, |order, out| order.push(offset, bytes, out))
+    pub fn push(&mut self, direction: Direction, offset: u64, bytes: &[u8], time: u64) -> Heard {
+        self.feed(direction, |order, out| order.push(offset, bytes, time, out))
     }
 
     /// The connection ended: what is incomplete will stay so. Of a denied request, the beginning is shown.

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-/// Bytes that may wait for an earlier piece. Reordering on a network spans a few segments.
+/// Bytes that may wait for an earlier piece, and for how long, in nanoseconds. Reordering on a network spans a few
+/// segments and a round trip; what comes later is lost.
 const MAX_WAITING: usize = 256 << 10;
+const MAX_WAIT: u64 = 1_000_000_000;
 
 /// What comes out.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub(super) struct Order {
     next: u64,
     waiting: BTreeMap<u64, Vec<u8>>,
     waiting_bytes: usize,
+    /// Time of the first piece that waits.
+    waiting_since: u64,
     /// A later piece means that an earlier one is lost, not late.
     strict: bool,
 }
@@ -39,8 +43,9 @@ impl Order {
         self.next
     }
 
-    /// Takes the piece at `offset`. Bytes that came before are left out: a retransmission changes nothing.
-    pub(super) fn push(&mut self, offset: u64, bytes: &[u8], mut out: impl FnMut(Piece<'_>)) {
+    /// Takes the piece at `offset`, captured at `time`. Bytes that came before are left out: a retransmission changes
+    /// nothing.
+    pub(super) fn push(&mut self, offset: u64, bytes: &[u8], time: u64, mut out: impl FnMut(Piece<'_>)) {
         // Positions are relative to the first segment seen. One before it has wrapped around.
         if offset > u64::MAX / 2 {
             return;
@@ -50,7 +55,7 @@ impl Order {
                 out(Piece::Gap(offset - self.next));
                 self.next = offset;
             } else {
-                self.wait(offset, bytes, out);
+                self.wait(offset, bytes, time, out);
                 return;
             }
         }
@@ -69,13 +74,16 @@ impl Order {
         }
     }
 
-    fn wait(&mut self, offset: u64, bytes: &[u8], out: impl FnMut(Piece<'_>)) {
+    fn wait(&mut self, offset: u64, bytes: &[u8], time: u64, out: impl FnMut(Piece<'_>)) {
+        if self.waiting.is_empty() {
+            self.waiting_since = time;
+        }
         let longer = self.waiting.get(&offset).is_none_or(|old| old.len() < bytes.len());
         if longer {
             let old = self.waiting.insert(offset, bytes.to_vec()).map_or(0, |old| old.len());
             self.waiting_bytes = self.waiting_bytes + bytes.len() - old;
         }
-        if self.waiting_bytes > MAX_WAITING {
+        if self.waiting_bytes > MAX_WAITING || time.saturating_sub(self.waiting_since) > MAX_WAIT {
             self.flush(out);
         }
     }
@@ -113,7 +121,7 @@ mod tests {
             Piece::Gap(n) => gaps += n,
         };
         for (offset, piece) in pieces {
-            order.push(*offset, piece, &mut sink);
+            order.push(*offset, piece, 0, &mut sink);
         }
         order.flush(&mut sink);
         (bytes, gaps)
@@ -123,6 +131,21 @@ mod tests {
     fn strict_sources_show_gaps_at_once() {
         let got = run(&mut Order::strict(), &[(0, b"ab"), (5, b"fg"), (5, b"fg"), (6, b"gh")]);
         assert_eq!(got, (b"abfgh".to_vec(), 3));
+    }
+
+    #[test]
+    fn a_lost_piece_is_not_waited_for_for_ever() {
+        let mut order = Order::default();
+        let mut gaps = 0;
+        let mut sink = |p: Piece<'_>| {
+            if let Piece::Gap(n) = p {
+                gaps += n;
+            }
+        };
+        order.push(10, b"x", 0, &mut sink);
+        order.push(11, b"y", MAX_WAIT, &mut sink);
+        order.push(12, b"z", MAX_WAIT + 1, &mut sink);
+        assert_eq!((gaps, order.buffered()), (10, 0));
     }
 
     #[test]

@@ -92,7 +92,7 @@ mod tests {
         let mut gone = 0;
         for stream in 1..100 {
             for n in 0..4u64 {
-                let (_, evicted) = table.with(stream, 1, |f| f.push(Direction::Request, n << 20, &line));
+                let (_, evicted) = table.with(stream, 1, |f| f.push(Direction::Request, n << 20, &line, 0));
                 gone += evicted.len();
                 assert!(table.bytes() <= MAX_BYTES, "{}", table.bytes());
             }

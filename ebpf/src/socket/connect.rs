@@ -103,7 +103,7 @@ fn connects(ctx: &SockAddrContext, remote: Endpoint) {
         reserved: 0,
         comm: bpf_get_current_comm().unwrap_or([0; 16]),
     };
-    control(kind::CONNECT, cookie, 0, tgid, id as u32, connect);
+    let _ = control(kind::CONNECT, cookie, 0, tgid, id as u32, connect);
 }
 
 #[sock_ops]

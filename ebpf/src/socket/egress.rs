@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     capture::{MAX_PIECES, Origin, piece},
-    maps::{SKB_HAS_PID, STEER, control, count, settings},
+    maps::{CLIENTS, SKB_HAS_PID, STEER, control, count, settings},
 };
 use aya_ebpf::{
     EbpfContext as _,
@@ -64,6 +64,13 @@ fn handle(ctx: &SkBuffContext) -> Option<i32> {
             s.denied = denial::DECIDED;
         }
     } else if s.carries == carries::TLS {
+        if s.tls_stream == 0 && SKB_HAS_PID.load() != 0 {
+            // Who sends on it may have got it from another process; its ClientHello comes before its first write.
+            let me = (bpf_get_current_pid_tgid() >> 32) as u32;
+            if me != 0 && me != s.tgid {
+                let _ = CLIENTS.insert(me, 1, 0);
+            }
+        }
         if s.denied == denial::NONE {
             records::walk(ctx, s, cookie, &segment);
         }
@@ -81,11 +88,13 @@ fn handle(ctx: &SkBuffContext) -> Option<i32> {
     }
     count(counter::DROPPED_SEGMENTS, 1);
     if s.denied == denial::DECIDED {
-        s.denied = denial::CARRIED_OUT;
         debug!(ctx, "socket {} of process {} carries nothing more", cookie, s.tgid);
         let stream = if s.tls_stream != 0 { s.tls_stream } else { cookie };
         let dropped = Dropped { cookie, remote: s.remote, carries: s.carries as u32, reserved: 0 };
-        control(kind::DROPPED, stream, start, s.tgid, 0, dropped);
+        // Told again with the retransmission when there was no room.
+        if control(kind::DROPPED, stream, start, s.tgid, 0, dropped) {
+            s.denied = denial::CARRIED_OUT;
+        }
     }
     Some(DROP)
 }
@@ -98,9 +107,13 @@ fn classify(ctx: &SkBuffContext, s: &mut Socket, cookie: u64, segment: &Segment)
         s.carries = carries::OTHER;
         if SKB_HAS_PID.load() != 0 {
             s.tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-            control(kind::ACCEPT, cookie, 0, s.tgid, 0, Accept { remote: s.remote });
+            let _ = control(kind::ACCEPT, cookie, 0, s.tgid, 0, Accept { remote: s.remote });
         }
         return Some(());
+    }
+    // SOCKS, and its sign-in: what the socket carries comes later.
+    if first == 1 || first == 4 || first == 5 {
+        return None;
     }
     if s.remote.version == 0 {
         // Its connect was not seen: it is older than the hooks.

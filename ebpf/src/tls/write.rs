@@ -49,7 +49,13 @@ fn write(id: u64, ssl: u64, buffer: u64, len: u32) -> Option<()> {
         // SAFETY: no arguments, no preconditions.
         let cpu = u64::from(unsafe { bpf_get_smp_processor_id() } & 0xff);
         t.stream = TLS_STREAM | (now() << 8 | cpu);
-        t.ignored = u16::from(answers(buffer));
+        t.head = head(buffer);
+        t.ignored = u16::from(answers(t.head));
+    } else if t.cookie == 0 && t.egress_offset == u64::from(len) && repeats(t, ssl, tgid, len, buffer) {
+        // The client writes its first bytes again, as it must when the handshake was not done (SSL_ERROR_WANT_READ):
+        // from the beginning, so that user space leaves the copy out.
+        t.egress_offset = 0;
+        t.matcher.generation = 0;
     }
     if t.ignored != 0 {
         return None;
@@ -65,6 +71,7 @@ fn write(id: u64, ssl: u64, buffer: u64, len: u32) -> Option<()> {
     t.egress.left = len;
     t.egress.flags = data_flag::EGRESS | data_flag::TLS;
     t.egress.tid = id as u32;
+    t.egress.enforce = settings.enforce_unsanctioned;
     let mut state = Loop { tls: t, tgid: u64::from(tgid) };
     // SAFETY: the callback runs before bpf_loop returns, while `state` is alive.
     unsafe { bpf_loop(MAX_PIECES, next as *mut c_void, (&raw mut state).cast(), 0) };
@@ -92,7 +99,7 @@ fn write(id: u64, ssl: u64, buffer: u64, len: u32) -> Option<()> {
             // Not tied yet; or the state of its socket had to make room, and it must be found again.
             None => t.cookie = 0,
         }
-        control(kind::DENIED, t.stream, start, tgid, id as u32, ());
+        let _ = control(kind::DENIED, t.stream, start, tgid, id as u32, ());
     }
     if t.cookie == 0 {
         wait(t, ssl, tgid, len);
@@ -112,8 +119,9 @@ fn wait(t: &mut Tls, ssl: u64, tgid: u32, len: u32) {
     if let Some(other) = PENDING.get_ptr(key) {
         // SAFETY: a live map value.
         let other = unsafe { &*other };
-        if other.ssl != ssl && t.pending.time.wrapping_sub(other.time) < CLOSE {
-            t.pending.ambiguous = 1;
+        let awaited = other.denied != 0 || t.pending.time.wrapping_sub(other.time) < CLOSE;
+        if awaited && (other.ssl != ssl || other.ambiguous != 0) {
+            t.pending.ambiguous = if other.ambiguous == 0 { 2 } else { other.ambiguous + 1 };
             t.pending.denied |= other.denied;
             count(counter::AMBIGUOUS, 1);
         }
@@ -159,11 +167,26 @@ pub fn tls(key: &TlsKey) -> Option<&'static mut Tls> {
     TLS.get_ptr_mut(key).map(|t| unsafe { &mut *t })
 }
 
+/// The first eight bytes of a write; 0 when they cannot be read.
+#[inline(always)]
+fn head(buffer: u64) -> u64 {
+    let mut first = 0u64;
+    // SAFETY: eight bytes of stack; the helper checks the user address.
+    let read = unsafe { bpf_probe_read_user((&raw mut first).cast(), 8, buffer as *const c_void) };
+    if read == 0 { first } else { 0 }
+}
+
 /// Whether the first bytes that a stream sends are those of an HTTP response: then this process is the server.
 #[inline(always)]
-fn answers(buffer: u64) -> bool {
-    let mut first = [0u8; 8];
-    // SAFETY: eight bytes of stack; the helper checks the user address.
-    let read = unsafe { bpf_probe_read_user(first.as_mut_ptr().cast(), 5, buffer as *const c_void) };
-    read == 0 && first == *b"HTTP/\0\0\0"
+fn answers(head: u64) -> bool {
+    head & 0x00ff_ffff_ffff == u64::from_le_bytes(*b"HTTP/\0\0\0")
+}
+
+/// Whether a write is the first one again: the same beginning, the same length, and nothing of it was sent.
+#[inline(always)]
+fn repeats(t: &Tls, ssl: u64, tgid: u32, len: u32, buffer: u64) -> bool {
+    let key = PendingKey { tgid, len: if len > MAX_RECORD { MAX_RECORD } else { len } };
+    // SAFETY: a live map value.
+    let waits = PENDING.get_ptr(key).is_some_and(|p| unsafe { (*p).ssl } == ssl);
+    waits && t.head != 0 && head(buffer) == t.head
 }

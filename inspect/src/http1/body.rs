@@ -21,6 +21,8 @@ pub(crate) struct Body {
     head: Vec<u8>,
     /// Something was recognised as MCP.
     pub(crate) mcp: bool,
+    /// The beginning was reported, findings included.
+    shown: bool,
 }
 
 /// Where a body belongs.
@@ -39,6 +41,9 @@ enum Sink {
     Json(MessageBuf),
     Events(Sse),
     Text(Text),
+    /// Not declared as JSON by a client that may not have meant it; the first byte that is not blank decides. The
+    /// text is what it is otherwise; `None`: not read.
+    Undecided(Option<Text>),
     /// Not read: media. Not counted as lost, because nothing in it could be a message.
     Skip,
     /// Not readable: encoded. Bytes so far.
@@ -58,21 +63,39 @@ impl Source {
         }
     }
 
+    /// Whether it is a response, or a request with the one method that carries messages.
+    fn posted(&self) -> bool {
+        self.direction == Direction::Response || self.http.http_method.as_deref() == Some("POST")
+    }
+
+    /// Whether the first byte decides about a body of this type: a form cannot begin with a bracket, and curl calls
+    /// JSON a form unless told otherwise.
+    fn may_be_json(&self, content: Content) -> bool {
+        let request = self.direction == Direction::Request && self.posted();
+        request && matches!(content, Content::Form | Content::Octets)
+    }
+
     /// Whether MCP may be in this body at all. Clients send messages with POST only, and declare JSON. A body that
     /// is declared as something else (an upload) counts only where everything around it says MCP.
     fn may_be_mcp(&self, content: Content, documents: &Documents) -> bool {
-        if self.direction == Direction::Request && self.http.http_method.as_deref() != Some("POST") {
+        if !self.posted() {
             return false;
         }
         match content {
             Content::Json | Content::Unnamed | Content::EventStream => true,
-            Content::Text | Content::Binary => {
+            Content::Text | Content::Form | Content::Octets | Content::Binary => {
                 self.http.certain()
                     || self.http.accept_both
                     || self.exchange_mcp
                     || documents.connection.established(&self.origin())
             }
         }
+    }
+}
+
+impl Sink {
+    fn text(text: Option<Text>) -> Self {
+        text.map_or(Self::Skip, Self::Text)
     }
 }
 
@@ -95,29 +118,47 @@ impl Body {
                 Content::EventStream => Sink::Events(Sse::new(cap)),
                 _ => Sink::Json(MessageBuf::new(cap)),
             }
-        } else if documents.limits.search_other && content != Content::Binary {
-            Sink::Text(Text::new(documents.limits.findings))
         } else {
-            Sink::Skip
+            let text = documents.limits.search_other && !matches!(content, Content::Binary | Content::Octets);
+            let text = text.then(|| Text::new(documents.limits.findings));
+            if source.may_be_json(content) { Sink::Undecided(text) } else { Sink::text(text) }
         };
         let mcp = source.exchange_mcp;
-        Self { sink, source, head, mcp }
+        Self { sink, source, head, mcp, shown: false }
     }
 
     pub(crate) fn buffered(&self) -> usize {
         let sink = match &self.sink {
             Sink::Json(buf) => buf.buffered(),
             Sink::Events(sse) => sse.buffered(),
-            Sink::Text(text) => text.buffered(),
-            Sink::Skip | Sink::Encoded(_) => 0,
+            Sink::Text(text) | Sink::Undecided(Some(text)) => text.buffered(),
+            Sink::Undecided(None) | Sink::Skip | Sink::Encoded(_) => 0,
         };
         sink + self.head.capacity()
     }
 
     /// Takes content. `last`: nothing follows, so a body that came whole need not be copied.
-    pub(crate) fn push(&mut self, bytes: &[u8], last: bool, documents: &mut Documents, out: &mut Vec<Item>) {
+    pub(crate) fn push(
+        &mut self,
+        mut bytes: &[u8],
+        last: bool,
+        documents: &mut Documents,
+        out: &mut Vec<Item>,
+    ) {
+        if let Sink::Undecided(text) = &mut self.sink {
+            let blank = bytes.iter().take_while(|b| b.is_ascii_whitespace()).count();
+            if let Some(text) = text {
+                text.push(&bytes[..blank], out);
+            }
+            bytes = &bytes[blank..];
+            match bytes.first() {
+                None => {}
+                Some(b'{' | b'[') => self.sink = Sink::Json(MessageBuf::new(documents.limits.message_bytes)),
+                Some(_) => self.sink = Sink::text(text.take()),
+            }
+        }
         match &mut self.sink {
-            Sink::Skip => {}
+            Sink::Skip | Sink::Undecided(_) => {}
             Sink::Encoded(total) => *total += bytes.len() as u64,
             Sink::Text(text) => text.push(bytes, out),
             Sink::Json(_) if last => {}
@@ -143,7 +184,7 @@ impl Body {
         let origin = self.source.origin();
         let direction = origin.direction;
         match &mut self.sink {
-            Sink::Skip => {}
+            Sink::Skip | Sink::Undecided(_) => {}
             Sink::Encoded(total) => {
                 self.mcp |= documents.inspect_headers(&origin, &self.head, *total, out);
                 documents.lost(direction, Loss::Encoded, *total, out);
@@ -180,6 +221,7 @@ impl Body {
         if let Sink::Json(buf) = &self.sink {
             let origin = self.source.origin();
             let outcome = documents.inspect(&origin, buf.held(), &self.head, true, out);
+            self.shown = true;
             if outcome != Outcome::Mcp && !self.mcp {
                 documents.inspect_headers(&origin, &self.head, buf.total(), out);
             }
@@ -189,9 +231,14 @@ impl Body {
     /// The stream ends here. Returns the bytes of a message cut by it.
     pub(crate) fn cut(&mut self, documents: &mut Documents, out: &mut Vec<Item>) -> u64 {
         match &mut self.sink {
-            Sink::Json(buf) => buf.total(),
+            Sink::Json(buf) => {
+                if !self.shown {
+                    documents.search_cut(buf.held(), out);
+                }
+                buf.total()
+            }
             Sink::Encoded(total) => *total,
-            Sink::Skip => 0,
+            Sink::Skip | Sink::Undecided(_) => 0,
             Sink::Text(_) | Sink::Events(_) => {
                 self.end(b"", documents, out);
                 0
@@ -210,6 +257,14 @@ impl Body {
             Sink::Events(sse) => sse.gap(),
             Sink::Text(text) => {
                 text.gap(missing, out);
+                0
+            }
+            Sink::Undecided(text) => {
+                if let Some(text) = text {
+                    text.gap(missing, out);
+                }
+                // The byte that decides may be among the lost ones.
+                self.sink = Sink::text(text.take());
                 0
             }
             Sink::Skip => 0,

@@ -104,8 +104,12 @@ pub(crate) enum Content {
     Json,
     EventStream,
     Text,
+    /// `application/x-www-form-urlencoded`: what curl and others send unless told otherwise.
+    Form,
     /// No `Content-Type`.
     Unnamed,
+    /// `application/octet-stream`: anything.
+    Octets,
     /// Media and archives.
     Binary,
 }
@@ -258,9 +262,11 @@ fn content(value: &str) -> Content {
         Content::Json
     } else if value.starts_with("text/event-stream") {
         Content::EventStream
-    } else if ["text/", "multipart/", "application/x-www-form-urlencoded"]
-        .iter()
-        .any(|t| value.starts_with(t))
+    } else if value.starts_with("application/x-www-form-urlencoded") {
+        Content::Form
+    } else if value.starts_with("application/octet-stream") {
+        Content::Octets
+    } else if ["text/", "multipart/"].iter().any(|t| value.starts_with(t))
         || value.contains("xml")
         || value.contains("yaml")
     {

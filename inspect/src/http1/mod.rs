@@ -15,6 +15,9 @@ use self::{
 };
 use crate::{Direction, Item, Loss, documents::Documents, mcp::HttpContext};
 
+/// The beginning of HTTP/2's connection preface (RFC 9113 section 3.4), which is made to look like a head.
+const PREFACE_HEAD: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
+
 /// Both directions, and the exchanges under way.
 #[derive(Debug)]
 pub(crate) struct Http1 {
@@ -23,6 +26,8 @@ pub(crate) struct Http1 {
     next_serial: u64,
     /// Requests or responses may have been lost: their order no longer pairs them.
     unordered: bool,
+    /// The client began with the preface of HTTP/2.
+    http2: bool,
 }
 
 /// A request whose final response has not begun.
@@ -50,6 +55,8 @@ enum State {
     Hunt(Hunt),
     /// Another protocol from here on.
     Upgraded,
+    /// HTTP/2. Bytes so far.
+    Http2(u64),
 }
 
 #[derive(Debug)]
@@ -62,7 +69,17 @@ enum Framing {
 impl Http1 {
     pub(crate) fn new() -> Self {
         let side = || Side { state: State::Head(HeadBuf::default()), lost: None };
-        Self { sides: [side(), side()], exchanges: VecDeque::new(), next_serial: 0, unordered: false }
+        Self {
+            sides: [side(), side()],
+            exchanges: VecDeque::new(),
+            next_serial: 0,
+            unordered: false,
+            http2: false,
+        }
+    }
+
+    pub(crate) fn http2(&self) -> bool {
+        self.http2
     }
 
     pub(crate) fn buffered(&self) -> usize {
@@ -70,7 +87,7 @@ impl Http1 {
             State::Head(head) => head.buffered(),
             State::Body(_, body) => body.buffered(),
             State::Hunt(hunt) => hunt.buffered(),
-            State::Upgraded => 0,
+            State::Upgraded | State::Http2(_) => 0,
         };
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let exchanges = self.exchanges.iter().map(|e| {
@@ -93,6 +110,11 @@ impl Http1 {
             let side = &mut self.sides[direction.index()];
             match &mut side.state {
                 State::Upgraded => return,
+                State::Http2(total) => {
+                    *total += bytes.len() as u64;
+                    documents.other();
+                    return;
+                }
                 State::Head(head) => {
                     if head.is_empty() && matches!(first, b'\r' | b'\n') {
                         bytes = &bytes[1..];
@@ -152,6 +174,10 @@ impl Http1 {
         let side = &mut self.sides[direction.index()];
         let lost = match &mut side.state {
             State::Upgraded => return,
+            State::Http2(total) => {
+                *total += missing;
+                return;
+            }
             State::Hunt(hunt) => {
                 *hunt = Hunt::default();
                 side.count(missing);
@@ -177,6 +203,10 @@ impl Http1 {
         let side = &mut self.sides[direction.index()];
         let cut = match &mut side.state {
             State::Upgraded | State::Hunt(_) => 0,
+            State::Http2(total) => {
+                documents.lost(direction, Loss::Http2, *total, out);
+                0
+            }
             State::Head(head) => head.len() as u64,
             State::Body(Framing::UntilClose, body) => {
                 body.push(b"", true, documents, out);
@@ -218,8 +248,11 @@ impl Http1 {
 
     /// The error is the length of a head that does not parse.
     fn request_head(&mut self, bytes: Vec<u8>, documents: &mut Documents) -> Result<State, u64> {
-        if bytes.starts_with(b"PRI * HTTP/2") {
-            return Ok(State::Upgraded);
+        // Later on a connection it would be no preface, and must not hide the requests that follow.
+        if bytes == PREFACE_HEAD && self.next_serial == 0 {
+            self.response_of_http2();
+            documents.other();
+            return Ok(State::Http2(bytes.len() as u64));
         }
         let head = head::parse_request(&bytes).ok_or(bytes.len() as u64)?;
         documents.connection.mcp |= head.context.certain();
@@ -247,6 +280,20 @@ impl Http1 {
         };
         let body = Body::new(source, bytes, head.length, head.encoded, head.content, documents);
         Ok(body_state(head.length, body))
+    }
+
+    /// The server's side of HTTP/2; some of it may have come before the client's preface.
+    fn response_of_http2(&mut self) {
+        self.http2 = true;
+        let side = &mut self.sides[Direction::Response.index()];
+        let held = match &side.state {
+            State::Head(head) => head.len() as u64,
+            State::Hunt(_) => 0,
+            // A response is under way, so this is HTTP/1 whatever the client says.
+            _ => return,
+        };
+        let lost = side.lost.take().map_or(0, |(_, bytes)| bytes);
+        side.state = State::Http2(held + lost);
     }
 
     fn response_head(&mut self, bytes: Vec<u8>, documents: &mut Documents) -> Result<State, u64> {

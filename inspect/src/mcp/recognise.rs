@@ -89,7 +89,9 @@ fn response(rpc: &Rpc<'_>, origin: &Origin<'_>, connection: &mut Connection) -> 
     evidence.add_if(pending.is_some(), signals::PAIRED);
     evidence.add_if(identity.meta, signals::META);
     let inferred = rpc.result.and_then(|result| results::shape(result, &mut evidence));
-    evidence.add_if(rpc.error.is_some_and(results::mcp_error), signals::ERROR_CODE);
+    if let Some(error) = rpc.error {
+        results::error(error, &mut evidence);
+    }
     evidence.add_if(origin.exchange_mcp, signals::EXCHANGE);
     surroundings(origin, connection, &mut evidence);
 

@@ -8,9 +8,17 @@ use crate::json::Value;
 
 /// Adds the signals of a result's shape; returns the one method whose result has it.
 pub(crate) fn shape(result: Value<'_>, evidence: &mut Evidence) -> Option<&'static str> {
-    let [version, capabilities, server, supported] =
-        result.get_all(["protocolVersion", "capabilities", "serverInfo", "supportedVersions"]);
-    let result_type = result.get("resultType").and_then(Value::string);
+    let [version, capabilities, server, supported, result_type, inputs] = result.get_all([
+        "protocolVersion",
+        "capabilities",
+        "serverInfo",
+        "supportedVersions",
+        "resultType",
+        "inputRequests",
+    ]);
+    let result_type = result_type.and_then(Value::string);
+    let asks = result_type.as_deref() == Some("input_required") && inputs.is_some_and(Value::is_object);
+    evidence.add_if(asks, signals::RESULT_INPUT);
     evidence.add_if(
         matches!(result_type.as_deref(), Some("complete" | "input_required" | "task")),
         signals::RESULT_TYPE,
@@ -110,12 +118,23 @@ fn is_block(value: Value<'_>) -> bool {
     )
 }
 
-/// Whether an error is one only MCP servers send.
-pub(crate) fn mcp_error(error: Value<'_>) -> bool {
-    let [code, message] = error.get_all(["code", "message"]);
+/// Adds the signals of an error that MCP servers send.
+pub(crate) fn error(error: Value<'_>, evidence: &mut Evidence) {
+    let [code, message, data] = error.get_all(["code", "message", "data"]);
     let code = code.map(|code| code.0.trim_ascii());
-    matches!(code, Some(b"-32020" | b"-32021" | b"-32022" | b"-32042"))
-        || message.and_then(Value::string).is_some_and(|text| text.contains("Server not initialized"))
+    let message = message.and_then(Value::string).unwrap_or_default();
+    let mismatch = code == Some(b"-32020") && message.contains("HeaderMismatch");
+    let revisions = code == Some(b"-32022") && data.and_then(|d| d.get("supported")).is_some_and(revisions);
+    evidence.add_if(revisions, signals::ERROR_REVISIONS);
+    evidence.add_if(mismatch, signals::ERROR_HEADER);
+    let known = matches!(code, Some(b"-32020" | b"-32021" | b"-32022" | b"-32042"));
+    evidence.add_if(known || message.contains("Server not initialized"), signals::ERROR_CODE);
+}
+
+/// Whether a value is a list of dated revisions; an empty one says nothing.
+fn revisions(list: Value<'_>) -> bool {
+    let mut items = list.elements().map_while(Result::ok).peekable();
+    items.peek().is_some() && items.all(|item| fields::revision(Some(item)).is_some())
 }
 
 fn first(array: Option<Value<'_>>) -> Option<Value<'_>> {

@@ -54,8 +54,14 @@ signals! {
     RESULT_LIST = "result.list", 80;
     /// A result with `contents` (resources/read), `messages` (prompts/get), `completion`, or a task.
     RESULT_SHAPE = "result.shape", 75;
-    /// `resultType` complete or input_required: 2026-07-28.
+    /// A result of type input_required with `inputRequests`: 2026-07-28.
+    RESULT_INPUT = "result.input-required", 95;
+    /// `resultType` complete, input_required or task: 2026-07-28.
     RESULT_TYPE = "result.type", 60;
+    /// Error -32022 that lists the supported revisions by date: 2026-07-28.
+    ERROR_REVISIONS = "error.supported-revisions", 90;
+    /// Error -32020 that calls itself HeaderMismatch: 2026-07-28.
+    ERROR_HEADER = "error.header-mismatch", 80;
     /// A JSON-RPC error code of MCP's own range, or a message only MCP servers send.
     ERROR_CODE = "error.mcp-code", 60;
     /// A response whose request was recognised on this connection.
