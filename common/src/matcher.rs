@@ -52,8 +52,11 @@ pub struct Automaton {
     pub stride2: u32,
     /// Grows with every compiled policy; streams that carry an older one start again.
     pub generation: u32,
-    /// Keeps the size a multiple of 8.
-    pub reserved: u32,
+    /// The state that most bytes do not leave, because no pattern begins with them; `u16::MAX` when there is none. It has
+    /// no actions.
+    pub idle: u16,
+    /// The bytes that do leave it.
+    pub wake: [u8; 2],
     /// `settle[flags * action::COMBINATIONS + actions]`: the flags after the actions of one state. Filled by
     /// [`Automaton::boxed`] from [`settled`].
     pub settle: [u8; flag::COMBINATIONS * action::COMBINATIONS],
@@ -174,6 +177,37 @@ impl Automaton {
     pub fn enter(&self, state: u32, flags: u8) -> u8 {
         let actions = self.actions[state as usize & (MAX_STATES - 1)] as usize & (action::COMBINATIONS - 1);
         self.settle[(flags as usize & (flag::COMBINATIONS - 1)) * action::COMBINATIONS + actions]
+    }
+
+    /// 0 when none of these eight bytes leaves [`Self::idle`]. Most text has no byte with which a pattern begins for long
+    /// stretches, and looking for one costs a tenth of eight steps.
+    #[inline(always)]
+    pub fn stirs(&self, word: u64) -> u64 {
+        const LOW: u64 = 0x0101_0101_0101_0101;
+        const HIGH: u64 = LOW << 7;
+        // Zero bytes of `word ^ repeated` (Hacker's Delight, 6-1); one that is not there may be reported, none is missed.
+        let has = |byte: u8| {
+            let x = word ^ LOW.wrapping_mul(byte as u64);
+            x.wrapping_sub(LOW) & !x & HIGH
+        };
+        has(self.wake[0]) | has(self.wake[1])
+    }
+
+    /// Finds [`Self::idle`] and [`Self::wake`] in a finished table.
+    pub fn find_idle(&mut self) {
+        self.idle = u16::MAX;
+        for state in 0..MAX_STATES as u32 {
+            if (state as usize) << self.stride2 >= MAX_TRANSITIONS || self.actions[state as usize] != 0 {
+                continue;
+            }
+            let mut leaving = (0..=u8::MAX).filter(|b| self.step(state, *b) != state);
+            let (first, second, third) = (leaving.next(), leaving.next(), leaving.next());
+            if let (Some(first), None) = (first, third) {
+                self.idle = state as u16;
+                self.wake = [first, second.unwrap_or(first)];
+                return;
+            }
+        }
     }
 
     /// Starts on a stream that this automaton has not seen: a new one, or one that an older policy judged. What the old

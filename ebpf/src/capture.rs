@@ -2,7 +2,11 @@
 
 use crate::maps::{DATA, EMPTY_SCRATCH, SCRATCH, SCRATCH_BYTES, WAKE_AT, automaton, count, now};
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
-use core::arch::asm;
+use aya_ebpf::helpers::bpf_loop;
+use core::{
+    arch::asm,
+    ffi::{c_long, c_void},
+};
 use gnomon_common::{
     matcher::{Automaton, MatchState, flag},
     record::{DATA_CLASSES, Header, MAX_CHUNK, data_flag, kind},
@@ -175,25 +179,71 @@ fn wakeup(urgent: bool) -> u64 {
     }
 }
 
-/// The loop of `Automaton::run`, written so that the verifier sees its bound: both comparisons have to stay. A compiler
-/// that knew `n <= N` would count down to 0 instead, and before 6.8 the verifier learns nothing from `!= 0`.
+/// Bytes looked at together.
+const BLOCK: usize = 64;
+
+/// A piece on its way through the automaton.
+struct Scan<const N: usize> {
+    automaton: *const Automaton,
+    data: *const [u8; N],
+    n: u64,
+    state: u64,
+    flags: u64,
+}
+
+/// `Automaton::run`, in blocks: each is a call of its own for the verifier, which otherwise follows every block with and
+/// without its short cut through all the others. `data` is 8-byte aligned, and readable to its end.
 #[inline(always)]
 fn scan<const N: usize>(a: &Automaton, m: &mut MatchState, data: &[u8; N], n: u32) {
-    let mut n = u64::from(n);
-    // SAFETY: changes nothing.
-    unsafe { asm!("{0} += 0", inout(reg) n, options(pure, nomem, nostack)) };
     a.join(m, data[0]);
-    let mut state = m.state;
-    let mut flags = m.flags;
-    let mut i = 0usize;
-    while i < N {
-        if i >= n as usize {
+    let mut scan = Scan { automaton: a, data, n: n as u64, state: m.state as u64, flags: m.flags as u64 };
+    // SAFETY: the callback runs before bpf_loop returns, while `scan` is alive.
+    unsafe { bpf_loop((N / BLOCK) as u32, block::<N> as *mut c_void, (&raw mut scan).cast(), 0) };
+    m.state = scan.state as u32;
+    m.flags = scan.flags as u8;
+}
+
+unsafe extern "C" fn block<const N: usize>(index: u32, scan: *mut c_void) -> c_long {
+    // SAFETY: bpf_loop passes the pointer that `scan` gave it, whose pointers are alive.
+    let scan = unsafe { &mut *scan.cast::<Scan<N>>() };
+    // SAFETY: as above.
+    let a = unsafe { &*scan.automaton };
+    let mut index = u64::from(index);
+    // SAFETY: changes one register, which holds less anyway: for the verifier of 6.1, which keeps no bound otherwise.
+    unsafe { asm!("{0} &= {1}", inout(reg) index, in(reg) N / BLOCK - 1, options(pure, nomem, nostack)) };
+    let at = index as usize * BLOCK;
+    if at as u64 >= scan.n {
+        return 1;
+    }
+    // SAFETY: `at + BLOCK <= N`, and `data` is aligned for words.
+    let words = unsafe { &*scan.data.cast::<u8>().add(at).cast::<[u64; BLOCK / 8]>() };
+    if scan.state == a.idle as u64 {
+        let mut stirred = 0;
+        let mut k = 0;
+        while k < BLOCK / 8 {
+            stirred |= a.stirs(words[k]);
+            k += 1;
+        }
+        // Also in the last block, whose end is not data: what is there can only make it look stirred.
+        if stirred == 0 {
+            return 0;
+        }
+    }
+    let mut state = scan.state as u32;
+    let mut flags = scan.flags as u8;
+    let left = scan.n - at as u64;
+    let mut k = 0u64;
+    while k < BLOCK as u64 {
+        if k >= left {
             break;
         }
-        state = a.step(state, data[i]);
+        // SAFETY: `k < BLOCK`.
+        let byte = unsafe { *scan.data.cast::<u8>().add(at + k as usize) };
+        state = a.step(state, byte);
         flags = a.enter(state, flags);
-        i += 1;
+        k += 1;
     }
-    m.state = state;
-    m.flags = flags;
+    scan.state = state as u64;
+    scan.flags = flags as u64;
+    0
 }

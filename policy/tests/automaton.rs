@@ -202,6 +202,24 @@ fn the_http2_preface_counts_only_at_the_start() {
 }
 
 #[test]
+fn most_text_is_slept_through() {
+    let a = &SUBJECT.1.automaton;
+    let mut wake = a.wake;
+    wake.sort_unstable();
+    assert_eq!(wake, *b"\n\"");
+    let idle = u32::from(a.idle);
+    for byte in 0..=u8::MAX {
+        assert_eq!(a.step(idle, byte) != idle, wake.contains(&byte), "{byte}");
+        let word = u64::from_le_bytes([b'x', b'x', byte, b'x', b'x', b'x', b'x', b'x']);
+        if wake.contains(&byte) {
+            assert_ne!(a.stirs(word), 0);
+        }
+    }
+    assert_eq!(a.stirs(u64::from_le_bytes(*b"text abc")), 0);
+    assert_eq!(a.enter(idle, flag::SANCTIONED | flag::MCP), flag::SANCTIONED | flag::MCP);
+}
+
+#[test]
 fn http2_is_left_to_user_space() {
     let stream = format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0{LIST}");
     assert_eq!(flags(&stream) & (flag::MCP | flag::UNSANCTIONED), flag::MCP);
@@ -352,6 +370,10 @@ proptest! {
         let (policy, compiled) = &*SUBJECT;
         let mut expected = MatchState::default();
         let mut found = MatchState::default();
+        if text.first() == Some(&0) {
+            // As if joined in the middle of HTTP/2.
+            expected.flags = flag::SANCTIONED;
+        }
         for end in 1..=text.len() {
             let bits = reference_actions(policy, &text[..end]);
             expected.flags = settled(expected.flags, bits);

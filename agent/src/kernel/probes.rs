@@ -125,7 +125,7 @@ struct Placer {
     checked: HashSet<FileId>,
     /// Probes on the reads of one process.
     reads: HashMap<u32, Vec<UProbeLink>>,
-    /// Probes of processes that are gone or of no interest, to be taken away when nothing else is to be done: that takes
+    /// Probes of processes that are gone, to be taken away when nothing else is to be done: that takes
     /// the kernel 100 ms for each, and holds up the placing of others.
     retired: Vec<UProbeLink>,
 }
@@ -185,7 +185,9 @@ impl Placer {
                     self.follow(pid);
                     busy = Instant::now();
                 }
-                Ok(Request::Unfollow(pid) | Request::Forget(pid)) => {
+                // It lives, and pays for its probes at every read.
+                Ok(Request::Unfollow(pid)) => drop(self.reads.remove(&pid)),
+                Ok(Request::Forget(pid)) => {
                     self.retired.extend(self.reads.remove(&pid).unwrap_or_default());
                 }
                 Err(RecvTimeoutError::Timeout) if retire => drop(self.retired.pop()),

@@ -163,6 +163,7 @@ impl Machine {
                 automaton.trans[state * stride + class] = *target as u16;
             }
         }
+        automaton.find_idle();
         Ok(automaton)
     }
 }
