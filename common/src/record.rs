@@ -43,8 +43,6 @@ pub mod data_flag {
     pub const TLS: u16 = 1 << 1;
     /// The matcher has found MCP to an unsanctioned server at or before the end of this record.
     pub const UNSANCTIONED: u16 = 1 << 2;
-    /// Bytes of the same write follow that were not captured: `Header::skipped` says how many.
-    pub const TRUNCATED: u16 = 1 << 3;
     /// These bytes came after the verdict and did not leave.
     pub const DROPPED: u16 = 1 << 4;
 }
@@ -72,13 +70,9 @@ pub struct Header {
     pub tgid: u32,
     /// Thread; 0 in records made outside process context.
     pub tid: u32,
-    /// Bytes of the write after this record that were not captured, with [`data_flag::TRUNCATED`].
-    pub skipped: u32,
-    /// Keeps the size a multiple of 8 without implicit padding.
-    pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<Header>() == 48 && align_of::<Header>() == 8);
+const _: () = assert!(size_of::<Header>() == 40 && align_of::<Header>() == 8);
 
 /// Payload of [`kind::BOUND`].
 #[repr(C)]

@@ -158,8 +158,6 @@ fn sized<const N: usize>(
             time: now(),
             tgid: origin.tgid,
             tid: cursor.tid,
-            skipped: 0,
-            reserved: 0,
         };
     }
     entry.submit(wakeup(urgent));

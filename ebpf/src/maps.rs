@@ -130,18 +130,8 @@ fn send<T: 'static>(
     let Some(mut entry) = ring.reserve::<Control<T>>(0) else {
         return false;
     };
-    let header = Header {
-        kind,
-        flags: 0,
-        len: size_of::<T>() as u32,
-        stream,
-        offset,
-        time: now(),
-        tgid,
-        tid,
-        skipped: 0,
-        reserved: 0,
-    };
+    let header =
+        Header { kind, flags: 0, len: size_of::<T>() as u32, stream, offset, time: now(), tgid, tid };
     entry.write(Control { header, payload });
     entry.submit(0);
     true

@@ -49,8 +49,6 @@ pub fn process_exec(ctx: TracePointContext) -> u32 {
             time: now(),
             tgid: (id >> 32) as u32,
             tid: id as u32,
-            skipped: 0,
-            reserved: 0,
         };
     }
     entry.submit(0);

@@ -321,6 +321,11 @@ impl Pipeline {
         if truncated > 0 {
             self.telemetry.lose(LossKind::StreamTruncated, 1, truncated);
         }
+        // A state that found no room: the stream or write that it belongs to is not followed.
+        let unkept = since(counter::MAP_FULL);
+        if unkept > 0 {
+            self.telemetry.lose(LossKind::StreamEvicted, unkept, 0);
+        }
         self.counted = now;
     }
 }
